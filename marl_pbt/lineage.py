@@ -1,0 +1,170 @@
+"""Lineage: the events of a run, and whose policy descends from whose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from marl_pbt.explore import Change
+from marl_pbt.protocols import Clocks, HyperparameterValue
+from marl_pbt.standings import Score, Source
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LineageEvent:
+    """One row of the lineage store.
+
+    Attributes:
+        kind: `start`, `ready`, `exploit`, `explore`, `restart`, `resume`.
+        member: Index of the member.
+        policy: The species; empty for events of the whole member (`restart`, `resume`).
+        generation: Ready points passed.
+        clocks: The member's own clocks.
+        time: Seconds since the epoch, for people; order is by generation, never by time.
+        founder: The member with whose first weights this policy's ancestry began.
+        score: At a ready point, where there is one.
+        parent: What was copied.
+        hyperparameters: In force after the event.
+        changes: Old and new value with the operation, per name.
+        checksum: CRC-32 of the copied snapshot, hexadecimal.
+        why: Reason, rank, gap, quorum.
+    """
+
+    kind: str
+    member: int
+    policy: str
+    generation: int
+    clocks: Clocks
+    time: float
+    founder: int = 0
+    score: Score | None = None
+    parent: Source | None = None
+    hyperparameters: Mapping[str, HyperparameterValue] = field(default_factory=dict)
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    checksum: str = ""
+    why: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def event_id(self) -> str:
+        """The same event has the same id however often it is told; restarts and resumes are told apart by time."""
+        tail = f"/{self.time:.3f}" if self.kind in ("restart", "resume") else ""
+        return f"{self.member:02d}/{self.policy or '*'}/{self.generation}/{self.kind}{tail}"
+
+    def to_line(self) -> str:
+        """One line of strict JSON, without the line break."""
+        data = {"schema": SCHEMA, "id": self.event_id} | asdict(self)
+        data["score"] = None if self.score is None else self.score.to_json()
+        return json.dumps(data, allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> LineageEvent:
+        """The inverse of `to_line`.
+
+        Raises:
+            ValueError: It is not a whole event of a schema that is known.
+        """
+        try:
+            data = json.loads(line)
+            if data.pop("schema") != SCHEMA:
+                raise ValueError(f"schema must be {SCHEMA}")
+            data.pop("id")
+            data["clocks"] = Clocks(**data["clocks"])
+            data["score"] = None if data["score"] is None else Score.from_json(data["score"])
+            data["parent"] = None if data["parent"] is None else Source(**data["parent"])
+            data["changes"] = {name: Change(**change) for name, change in data["changes"].items()}
+            return cls(**data)
+        except (KeyError, TypeError, AttributeError) as fault:
+            raise ValueError(f"not a lineage event: {fault}") from fault
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of an ancestry that one member lived.
+
+    Attributes:
+        member: Who.
+        first: The generation at which this stretch began, after the exploit that began it (0 at the founder's).
+        last: The generation up to which it was lived here.
+        events: The member's `start`, `ready`, `exploit` and `explore` events of this stretch, oldest first.
+    """
+
+    member: int
+    first: int
+    last: int
+    events: tuple[LineageEvent, ...]
+
+
+def ancestry(events: Iterable[LineageEvent], policy: str, member: int, generation: int) -> list[Segment]:
+    """The line of a member's policy back to its founder.
+
+    Args:
+        events: Of the run, in any order.
+        policy: The species.
+        member: Whose policy.
+        generation: As of which of its ready points, before an exploit at that very point.
+
+    Returns:
+        Segments from the founder to the member; each begins with what was copied from the one before.
+    """
+    own = _by_member(events, policy)
+    segments: list[Segment] = []
+    before_exploit = True
+    while True:
+        line = own.get(member, [])
+        limit = generation if before_exploit else generation + 1
+        copy = next((e for e in reversed(line) if e.kind == "exploit" and e.generation < limit), None)
+        first = copy.generation if copy else 0
+        lived = tuple(e for e in line if _belongs(e, first, generation, has_copy=copy is not None))
+        segments.append(Segment(member, first, generation, lived))
+        if copy is None or copy.parent is None:
+            return segments[::-1]
+        member, generation = copy.parent.member, copy.parent.generation
+
+
+def schedule(segments: Sequence[Segment], hyperparameter: str) -> list[tuple[int, HyperparameterValue]]:
+    """The values of a hyperparameter along an ancestry.
+
+    Returns:
+        `(agent steps of the line since its founder, value)` at each change, oldest first.
+    """
+    points: list[tuple[int, HyperparameterValue]] = []
+    lived_before = 0
+    for segment in segments:
+        if not segment.events:
+            continue
+        start = segment.events[0].clocks.agent_steps
+        for event in segment.events:
+            value = event.hyperparameters.get(hyperparameter)
+            if value is not None and (not points or points[-1][1] != value):
+                points.append((lived_before + event.clocks.agent_steps - start, value))
+        lived_before += segment.events[-1].clocks.agent_steps - start
+    return points
+
+
+def distinct_founders(founders: Iterable[int]) -> int:
+    """How many first policies the population still descends from; 1 means that nothing is left to select from."""
+    return len(set(founders))
+
+
+def _by_member(events: Iterable[LineageEvent], policy: str) -> dict[int, list[LineageEvent]]:
+    found: dict[int, list[LineageEvent]] = {}
+    for event in events:
+        if event.policy == policy and event.kind in _ORDER:
+            found.setdefault(event.member, []).append(event)
+    for line in found.values():
+        line.sort(key=lambda event: (event.generation, _ORDER[event.kind]))
+    return found
+
+
+_ORDER = {"start": 0, "ready": 1, "exploit": 2, "explore": 3}
+
+
+def _belongs(event: LineageEvent, first: int, last: int, has_copy: bool) -> bool:
+    """True for events between the exploit that began a stretch and the ready point that ends it."""
+    begins = event.generation == first and (event.kind in ("exploit", "explore") if has_copy else True)
+    ends = event.generation == last and event.kind == "ready"
+    return begins or ends or first < event.generation < last

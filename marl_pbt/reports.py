@@ -1,0 +1,111 @@
+"""What a worker tells the supervisor, over a pipe of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from marl_pbt.lineage import LineageEvent
+from marl_pbt.protocols import Clocks, FinishedEpisode
+from marl_pbt.standings import BoardRow
+
+
+@dataclass(frozen=True)
+class WorkerUp:
+    """Imports are done; the worker begins to build its members."""
+
+
+@dataclass(frozen=True)
+class MemberUp:
+    """A member is built, or is back from a checkpoint.
+
+    Attributes:
+        member: Index.
+        clocks: Where it stands; zero for a fresh one.
+        rows: Per species.
+        events: Of its latest ready point (its start, for a fresh one): told again, in case they were lost.
+    """
+
+    member: int
+    clocks: Clocks
+    rows: Mapping[str, BoardRow]
+    events: tuple[LineageEvent, ...]
+
+
+@dataclass(frozen=True)
+class UpdateDone:
+    """A member finished one update.
+
+    Attributes:
+        member: Index.
+        clocks: After it.
+        metrics: The learner's diagnostics of this update, by tag.
+        episodes: Finished in it, oldest first.
+    """
+
+    member: int
+    clocks: Clocks
+    metrics: Mapping[str, float]
+    episodes: tuple[FinishedEpisode, ...]
+
+
+@dataclass(frozen=True)
+class ReadyPassed:
+    """A member passed a ready point; its checkpoint is durable and its standing published.
+
+    Attributes:
+        member: Index.
+        clocks: At the ready point.
+        rows: Per species, as published.
+        events: `ready`, and where it copied `exploit` and `explore`, per species.
+    """
+
+    member: int
+    clocks: Clocks
+    rows: Mapping[str, BoardRow]
+    events: tuple[LineageEvent, ...]
+
+
+@dataclass(frozen=True)
+class MemberDone:
+    """A member has trained all it was to train."""
+
+    member: int
+
+
+@dataclass(frozen=True)
+class MemberStopped:
+    """A member was told to stop early and has written where it stands."""
+
+    member: int
+
+
+@dataclass(frozen=True)
+class MemberFailed:
+    """A member raised; the worker ends after this.
+
+    Attributes:
+        member: Index.
+        generation: Ready points passed.
+        error: One line: type and message.
+        trace: The traceback, for the log.
+    """
+
+    member: int
+    generation: int
+    error: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class TaskDone:
+    """The answer to a task beside training (a film, matches), under the name that it was asked by."""
+
+    name: str
+    result: object
+
+
+Report: TypeAlias = (
+    WorkerUp | MemberUp | UpdateDone | ReadyPassed | MemberDone | MemberStopped | MemberFailed | TaskDone
+)

@@ -1,0 +1,158 @@
+"""What stands on the board about a member's policy: its scores by ready point, and what is published of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from marl_pbt.protocols import HyperparameterValue
+
+HISTORY_LENGTH = 256
+"""Ready points that a row remembers: a straggler this far behind is still compared at equal progress."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """`episode_return_mean` with what it stands on.
+
+    Attributes:
+        mean: Mean return over the episodes; not finite where training went wrong.
+        standard_error: Of the mean; 0 for a single episode.
+        episodes: How many.
+    """
+
+    mean: float
+    standard_error: float
+    episodes: int
+
+    @property
+    def is_finite(self) -> bool:
+        """False for NaN and ±inf, which never rank."""
+        return math.isfinite(self.mean) and math.isfinite(self.standard_error)
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON: what is not finite becomes null."""
+        finite = self.is_finite
+        return {
+            "mean": self.mean if finite else None,
+            "standard_error": self.standard_error if finite else None,
+            "episodes": self.episodes,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Score:
+        """The inverse of `to_json`; null becomes NaN."""
+        mean, error = data["mean"], data["standard_error"]
+        return cls(
+            math.nan if mean is None else float(mean),
+            math.nan if error is None else float(error),
+            int(data["episodes"]),
+        )
+
+
+class ScoreWindow:
+    """The latest episode returns of one policy since its last exploit.
+
+    Args:
+        length: How many count at most.
+        min_episodes: With fewer there is no score.
+    """
+
+    def __init__(self, length: int, min_episodes: int) -> None:
+        self._returns: deque[float] = deque(maxlen=max(length, min_episodes))
+        self._min_episodes = min_episodes
+
+    def __len__(self) -> int:
+        return len(self._returns)
+
+    def add(self, returns: Iterable[float]) -> None:
+        """Take in finished episodes, oldest first."""
+        self._returns.extend(returns)
+
+    def clear(self) -> None:
+        """Forget all: another policy plays from here on."""
+        self._returns.clear()
+
+    def returns(self) -> list[float]:
+        """What counts now, oldest first."""
+        return list(self._returns)
+
+    def score(self) -> Score | None:
+        """The score, or None while pending."""
+        count = len(self._returns)
+        if count < self._min_episodes or count == 0:
+            return None
+        mean = math.fsum(self._returns) / count if all(map(math.isfinite, self._returns)) else math.nan
+        variance = sum((value - mean) ** 2 for value in self._returns) / (count - 1) if count > 1 else 0.0
+        return Score(mean, math.sqrt(variance / count), count)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One published version of a member's policy."""
+
+    member: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """The public standing of one (member, species).
+
+    Attributes:
+        member: Index of the member.
+        generation: Ready points it has passed.
+        agent_steps: Its own clock, as of the last ready point.
+        env_steps: Steps of one world, likewise.
+        history: Scores by generation, oldest first; a pending ready point has none.
+        last_exploit: The generation at which it last copied; 0 for never.
+        snapshot_generation: Which of its generations lies in the snapshot slot; −1 for none.
+        hyperparameters: In force from this ready point on.
+        parent: What it last copied.
+        founder: The member with whose first weights its ancestry began.
+    """
+
+    member: int
+    generation: int
+    agent_steps: int = 0
+    env_steps: int = 0
+    history: tuple[tuple[int, Score], ...] = ()
+    last_exploit: int = 0
+    snapshot_generation: int = -1
+    hyperparameters: Mapping[str, HyperparameterValue] = field(default_factory=dict)
+    parent: Source | None = None
+    founder: int = 0
+
+    def score_at(self, generation: int) -> Score | None:
+        """The score at a ready point, whatever policy the member held there; None where there is none."""
+        return next((score for at, score in reversed(self.history) if at == generation), None)
+
+    @property
+    def newest(self) -> Score | None:
+        """The score of the policy that it holds now; None while pending."""
+        if not self.history or self.history[-1][0] <= self.last_exploit or self.history[-1][0] != self.generation:
+            return None
+        return self.history[-1][1]
+
+    @property
+    def can_be_donor(self) -> bool:
+        """True when the snapshot in the slot is the policy that earned the newest score, a finite one."""
+        newest = self.newest
+        return newest is not None and newest.is_finite and self.snapshot_generation == self.generation
+
+    def to_bytes(self) -> bytes:
+        """Strict JSON."""
+        data = asdict(self) | {"history": [[at, score.to_json()] for at, score in self.history[-HISTORY_LENGTH:]]}
+        return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> BoardRow:
+        """The inverse of `to_bytes`."""
+        fields = json.loads(data)
+        fields["history"] = tuple((int(at), Score.from_json(score)) for at, score in fields["history"])
+        fields["parent"] = None if fields["parent"] is None else Source(**fields["parent"])
+        return cls(**fields)
