@@ -47,6 +47,10 @@ class Episode(Protocol):
     """One finished episode of one world."""
 
     @property
+    def world(self) -> int:
+        """Index of the world."""
+
+    @property
     def length(self) -> int:
         """Env steps from reset to end."""
 
@@ -117,8 +121,14 @@ class Worlds(Protocol):
     def max_rows(self) -> tuple[int, ...]:
         """Per species: more rows than this there can never be."""
 
-    def reset(self, seed: int) -> None:
-        """Start every world anew, out of phase with each other, as a function of the seed alone."""
+    def reset(self, seed: int, in_phase: bool = False) -> None:
+        """Start every world anew, as a function of the seed alone.
+
+        Args:
+            seed: Of all randomness from here on.
+            in_phase: False: worlds start out of phase with each other, so that episodes end steadily and not in bursts
+                (training). True: all begin an episode now, and each counts (matches).
+        """
 
     def rows(self) -> tuple[int, ...]:
         """Per species: the living agents now, over all worlds."""

@@ -1,0 +1,72 @@
+"""`best/<species>.safetensors`: at any time the best policy so far, whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from marl_pbt.checkpoints import MemberCheckpoints, Retention
+from marl_pbt.durable import write_durably
+from marl_pbt.member_files import policy_of
+from marl_pbt.run_directory import RunDirectory
+from marl_pbt.snapshot import SnapshotError, decode, encode
+from marl_pbt.standings import BoardRow, Score
+
+logger = logging.getLogger(__name__)
+
+
+class BestPolicies:
+    """Replaces a file only by a better one: a higher, finite score of enough episodes.
+
+    Args:
+        run: Where the files are.
+        min_episodes: A score of fewer does not count.
+        maximize: True when larger is better.
+    """
+
+    def __init__(self, run: RunDirectory, min_episodes: int, maximize: bool = True) -> None:
+        self._run = run
+        self._min_episodes = min_episodes
+        self._sign = 1 if maximize else -1
+        self.scores: dict[str, Score] = {}
+        self.holders: dict[str, tuple[int, int]] = {}
+        for path in run.best.glob("*.safetensors"):
+            self._remember(path.stem)
+
+    def offer(self, rows: Mapping[str, BoardRow]) -> list[str]:
+        """Look at a member's standings at a ready point, whose checkpoint is on disk.
+
+        Returns:
+            The species for which it is the best so far.
+        """
+        better = [name for name, row in rows.items() if self._is_better(name, row.newest)]
+        if not better:
+            return []
+        row = rows[better[0]]
+        checkpoint = MemberCheckpoints(self._run.member(row.member), Retention()).read(row.generation)
+        if checkpoint is None:  # the member is ahead of us and has deleted it; its next one will be offered
+            return []
+        for name in better:
+            write_durably(self._run.best_policy(name), encode(policy_of(checkpoint, name)))
+            self._note(name, rows[name].newest, (row.member, row.generation))
+        return better
+
+    def _is_better(self, species: str, score: Score | None) -> bool:
+        if score is None or not score.is_finite or score.episodes < self._min_episodes:
+            return False
+        best = self.scores.get(species)
+        return best is None or self._sign * score.mean > self._sign * best.mean
+
+    def _remember(self, species: str) -> None:
+        """What lies there from before, so that a resumed run does not replace it by something lower."""
+        try:
+            metadata = decode(self._run.best_policy(species).read_bytes()).metadata
+            score = Score.from_json(metadata["score"])
+            self._note(species, score, (metadata["member"], metadata["generation"]))
+        except (OSError, SnapshotError, KeyError, TypeError) as fault:
+            logger.warning("%s: %s; it will be replaced", self._run.best_policy(species), fault)
+
+    def _note(self, species: str, score: Score | None, holder: tuple[int, int]) -> None:
+        assert score is not None
+        self.scores[species] = score
+        self.holders[species] = holder

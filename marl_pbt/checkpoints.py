@@ -1,0 +1,136 @@
+"""A member's checkpoints on disk: one file per generation, the newest few and the best kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from marl_pbt.durable import write_durably
+from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode
+
+_FILE = re.compile(r"(\d{6})\.safetensors")
+_STOPPED = "stopped.safetensors"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is kept.
+
+    Attributes:
+        keep_last: The newest this many generations, at least 1.
+        keep_best: Per species, the best-scored this many.
+    """
+
+    keep_last: int = 2
+    keep_best: int = 1
+
+
+class CheckpointError(Exception):
+    """No checkpoint of the member can be read; the message names the files and what is wrong with each."""
+
+
+class MemberCheckpoints:
+    """The checkpoints of one member.
+
+    Args:
+        folder: `members/member_03`; made at the first write.
+        retention: What is kept.
+        maximize: True when a larger score is better.
+    """
+
+    def __init__(self, folder: Path, retention: Retention, maximize: bool = True) -> None:
+        self._folder = folder
+        self._retention = retention
+        self._maximize = maximize
+        self._scores_path = folder / "scores.json"
+
+    def path(self, generation: int) -> Path:
+        """Where a generation lies."""
+        return self._folder / f"{generation:06d}.safetensors"
+
+    def generations(self) -> list[int]:
+        """Those on disk, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        found = (_FILE.fullmatch(path.name) for path in self._folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def write(self, generation: int, snapshot: Snapshot, best: Mapping[str, float], in_between: bool = False) -> None:
+        """Write a checkpoint durably, then delete what need not be kept.
+
+        Args:
+            generation: Which.
+            snapshot: The member's whole state.
+            best: Per species, what this generation's score was worth; species without a score are absent.
+            in_between: The member was stopped between two ready points: the checkpoint lies beside those of its
+                generations, until the next of them.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if in_between:
+            write_durably(self._folder / _STOPPED, encode(snapshot))
+            return
+        write_durably(self.path(generation), encode(snapshot))
+        (self._folder / _STOPPED).unlink(missing_ok=True)
+        self._note_scores(generation, best)
+        keep = self._kept()
+        for old in self.generations():
+            if old not in keep:
+                self.path(old).unlink(missing_ok=True)
+
+    def read(self, generation: int) -> Snapshot | None:
+        """One generation's checkpoint; None where it is not there or not whole."""
+        try:
+            return decode(self.path(generation).read_bytes())
+        except (OSError, SnapshotError) as fault:
+            logger.warning("%s: %s", self.path(generation), fault)
+            return None
+
+    def newest(self) -> Snapshot | None:
+        """The newest whole checkpoint; None for a member that never wrote one.
+
+        Damaged ones are passed over with a warning.
+
+        Raises:
+            CheckpointError: There are some, and none is whole.
+        """
+        candidates = [self.path(generation) for generation in self.generations()[::-1]]
+        if (self._folder / _STOPPED).is_file():
+            candidates.insert(0, self._folder / _STOPPED)
+        faults = []
+        for path in candidates:
+            try:
+                return decode(path.read_bytes())
+            except (OSError, SnapshotError) as fault:
+                faults.append(f"{path}: {fault}")
+                logger.warning("%s: %s; trying the one before", path, fault)
+        if faults:
+            raise CheckpointError("; ".join(faults))
+        return None
+
+    def _note_scores(self, generation: int, best: Mapping[str, float]) -> None:
+        scores = self._scores() | {generation: dict(best)}
+        on_disk = set(self.generations())
+        text = json.dumps({at: values for at, values in sorted(scores.items()) if at in on_disk})
+        write_durably(self._scores_path, text.encode())
+
+    def _scores(self) -> dict[int, dict[str, float]]:
+        try:
+            return {int(at): values for at, values in json.loads(self._scores_path.read_text()).items()}
+        except (OSError, ValueError):  # only an index: without it the best of before are not known, and go
+            return {}
+
+    def _kept(self) -> set[int]:
+        kept = set(self.generations()[-max(1, self._retention.keep_last) :])
+        scores = self._scores()
+        for species in {name for values in scores.values() for name in values}:
+            ranked = sorted((at for at in scores if species in scores[at]), key=lambda at: scores[at][species])
+            if self._retention.keep_best:
+                kept.update(
+                    ranked[-self._retention.keep_best :] if self._maximize else ranked[: self._retention.keep_best]
+                )
+        return kept

@@ -1,0 +1,81 @@
+"""What PBT does in this run, in the form that members use: the config's `pbt` section bound to a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from marl_pbt.constraints import repair
+from marl_pbt.decision import Rules
+from marl_pbt.explore import Change, Perturb
+from marl_pbt.hyperparameters import Hyperparameter
+from marl_pbt.policy_state import ScoreRules
+from marl_pbt.protocols import Clocks, HyperparameterValue, OptimizerState
+from marl_pbt.streams import stream
+
+TimeAttr = Literal["agent_steps", "env_steps", "updates", "seconds"]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """The same for all members of a run.
+
+    Attributes:
+        seed: The run's seed.
+        time_attr: Which clock intervals are measured in.
+        interval: Progress between two ready points.
+        stop: Progress at which a member is done; it ends at its next ready point.
+        control: `pbt`, or `nothing`: N runs of the learner's own settings.
+        rules: What decides over an exploit.
+        score_rules: What makes a score.
+        explorer: How hyperparameters move after an exploit.
+        declared: Per species: what may change.
+        optimizer_state: What becomes of the optimiser's moments in an exploit.
+        cards: Per species: what a policy's file says of how to rebuild it, JSON-able.
+    """
+
+    seed: int
+    time_attr: TimeAttr
+    interval: float
+    stop: float
+    control: Literal["pbt", "nothing"]
+    rules: Rules
+    score_rules: ScoreRules
+    explorer: Perturb
+    declared: Mapping[str, tuple[Hyperparameter, ...]]
+    optimizer_state: OptimizerState = "reset"
+    cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def exploits(self) -> bool:
+        """False where nobody ever copies."""
+        return self.control == "pbt"
+
+    def progress(self, clocks: Clocks) -> float:
+        """The clock that counts."""
+        return float(getattr(clocks, self.time_attr))
+
+    def declared_names(self, species: str) -> tuple[str, ...]:
+        """The hyperparameters of a species that PBT may change."""
+        return tuple(hyperparameter.name for hyperparameter in self.declared.get(species, ()))
+
+    def initial(self, species: str, member: int) -> dict[str, HyperparameterValue]:
+        """Where a fresh member starts: drawn per declaration; without PBT, nothing but the learner's settings."""
+        if self.control == "nothing":
+            return {}
+        rng = stream(self.seed, f"initial/{species}", member)
+        drawn = {each.name: each.draw_initial(rng) for each in self.declared.get(species, ())}
+        return repair(drawn, self.explorer.constraints)[0]
+
+    def explore(
+        self, species: str, values: Mapping[str, HyperparameterValue], rng: np.random.Generator
+    ) -> dict[str, Change]:
+        """Move the declared hyperparameters of a species."""
+        return self.explorer.explore(values, self.declared.get(species, ()), rng)
+
+    def card(self, species: str) -> Mapping[str, Any]:
+        """What a policy's file says of how to rebuild it."""
+        return self.cards.get(species, {})

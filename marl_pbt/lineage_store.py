@@ -1,0 +1,68 @@
+"""The run's lineage on disk: `lineage.jsonl`, appended to by the supervisor alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from marl_pbt.durable import write_durably
+from marl_pbt.lineage import LineageEvent
+
+logger = logging.getLogger(__name__)
+
+
+class LineageStore:
+    """Append-only; an event that is told twice is stored once.
+
+    Args:
+        path: The file; what a crash left of a last line is taken away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if path.is_file():
+            _cut_torn_line(path)
+        self.events: list[LineageEvent] = read_lineage(path)
+        self._known = {event.event_id for event in self.events}
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, events: Sequence[LineageEvent]) -> list[LineageEvent]:
+        """Store what is new.
+
+        Returns:
+            The events that were not there yet.
+        """
+        new = [event for event in events if event.event_id not in self._known]
+        for event in new:
+            self._known.add(event.event_id)
+            self.events.append(event)
+            self._file.write(event.to_line() + "\n")
+        self._file.flush()
+        return new
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+
+
+def read_lineage(path: Path) -> list[LineageEvent]:
+    """All whole events; lines that cannot be read are passed over with one warning."""
+    if not path.is_file():
+        return []
+    events, broken = [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            events.append(LineageEvent.from_line(line))
+        except ValueError:
+            broken += 1
+    if broken:
+        logger.warning("%s: %d lines are not whole events; left out", path, broken)
+    return events
+
+
+def _cut_torn_line(path: Path) -> None:
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        write_durably(path, whole)

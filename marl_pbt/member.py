@@ -1,0 +1,231 @@
+"""One member of the population: it trains on its own clock, and at its ready points decides for itself whom to follow.
+
+`Member.live_one_interval` is the loop that the whole project is about.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from marl_pbt.checkpoints import MemberCheckpoints
+from marl_pbt.decision import Decision, Question, decide
+from marl_pbt.evolution import Evolution
+from marl_pbt.lineage import LineageEvent
+from marl_pbt.member_files import checkpoint_of, policy_of, policy_snapshot, restore
+from marl_pbt.policy_state import PolicyState
+from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner
+from marl_pbt.reports import ReadyPassed, Report, UpdateDone
+from marl_pbt.snapshot import Snapshot, decode, encode
+from marl_pbt.standings import BoardRow, Score, Source
+from marl_pbt.streams import stream
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Place:
+    """Where a member lives: what it reads and writes, and whom it tells.
+
+    Attributes:
+        board: Shared with all members.
+        checkpoints: Its own.
+        tell: Reports to the supervisor.
+        must_stop: True once the supervisor wants everyone to stop; asked after each update.
+    """
+
+    board: Board
+    checkpoints: MemberCheckpoints
+    tell: Callable[[Report], None]
+    must_stop: Callable[[], bool] = field(default=lambda: False)
+
+
+class Member:
+    """One place in the population, whatever weights it holds.
+
+    Args:
+        index: Its place.
+        learner: A fresh one.
+        evolution: What PBT does, the same for all members.
+        place: Where it lives.
+    """
+
+    def __init__(self, index: int, learner: Learner, evolution: Evolution, place: Place) -> None:
+        self.index = index
+        self.learner = learner
+        self.evolution = evolution
+        self.place = place
+        self.generation = 0
+        self.clocks = Clocks()
+        self.clocks_at_ready = Clocks()
+        self.policies = {name: PolicyState.founder_of(index, evolution.score_rules) for name in learner.species}
+        self.events: tuple[LineageEvent, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """True once it has trained all it was to train; it ends at a ready point."""
+        return self.evolution.progress(self.clocks_at_ready) >= self.evolution.stop
+
+    def start(self) -> None:
+        """Go on from the newest checkpoint, or begin: draw the first hyperparameters and say so."""
+        checkpoint = self.place.checkpoints.newest()
+        if checkpoint is not None:
+            restore(self, checkpoint)
+            self._publish(at_ready=self.place.checkpoints.read(self.generation) if self.generation else None)
+        else:
+            for name in self.learner.species:
+                self.learner.set_hyperparameters(name, self.evolution.initial(name, self.index))
+            self.events = tuple(self._event("start", name) for name in self.learner.species)
+            self._publish()
+
+    def live_one_interval(self) -> bool:
+        """Train for an interval, and pass the ready point at its end.
+
+        Returns:
+            False when it was told to stop before the ready point; it has written where it stands.
+        """
+        if not self._train_until_ready():
+            self.place.checkpoints.write(self.generation, checkpoint_of(self), {}, in_between=True)
+            return False
+        self.generation += 1
+        scores = self._score()
+        events = []
+        for name in self.learner.species:
+            decision, copy = self._fetch(name, self._decide(name))
+            events.append(self._ready_event(name, scores[name], decision))
+            if copy is not None:
+                events += self._exploit_and_explore(name, decision, copy)
+        self.clocks_at_ready = self.clocks
+        self.events = tuple(events)
+        self._checkpoint(scores)
+        self._publish()
+        self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
+        return True
+
+    def rows(self) -> dict[str, BoardRow]:
+        """Its standing per species, as it publishes it."""
+        return {name: self._row(name) for name in self.learner.species}
+
+    def _train_until_ready(self) -> bool:
+        target = self.evolution.progress(self.clocks_at_ready) + self.evolution.interval
+        while self.evolution.progress(self.clocks) < target:
+            if self.place.must_stop():
+                return False
+            report = self.learner.update()
+            self.clocks += report.clocks
+            for name, policy in self.policies.items():
+                policy.take_in(name, report.episodes)
+            self.place.board.tick(self.index, self.clocks.agent_steps)
+            self.place.tell(UpdateDone(self.index, self.clocks, report.metrics, report.episodes))
+        return True
+
+    def _score(self) -> dict[str, Score | None]:
+        return {name: policy.note_score(self.generation) for name, policy in self.policies.items()}
+
+    def _decide(self, species: str) -> Decision:
+        evolution = self.evolution
+        if not evolution.exploits:
+            return Decision(None, "control")
+        if evolution.progress(self.clocks) >= evolution.stop:
+            return Decision(None, "finished")
+        question = Question(
+            own=self._row(species),
+            others=self._others(species),
+            progress=evolution.progress(self.clocks),
+            judged=self.policies[species].judged,
+        )
+        rng = stream(evolution.seed, f"decide/{species}", self.index, self.generation)
+        decision = decide(question, evolution.rules, rng)
+        self.policies[species].judged = max(self.policies[species].judged, decision.judged)
+        return decision
+
+    def _fetch(self, species: str, decision: Decision) -> tuple[Decision, bytes | None]:
+        """One whole published version of the donor, where there is a donor."""
+        if decision.donor is None:
+            return decision, None
+        data = self.place.board.snapshot(decision.donor.member, self._slot(species))
+        if data is None:
+            logger.warning("member %d: donor %d could not be read; passed over", self.index, decision.donor.member)
+            return replace(decision, donor=None, reason="donor_unreadable"), None
+        return decision, data
+
+    def _exploit_and_explore(self, species: str, decision: Decision, data: bytes) -> list[LineageEvent]:
+        """Copy the donor's version, and move away from its hyperparameters."""
+        snapshot = decode(data, verify=False)
+        source = Source(snapshot.metadata["member"], snapshot.metadata["generation"])
+        self.learner.adopt(species, snapshot.tensors, self.evolution.optimizer_state)
+        self.learner.set_hyperparameters(species, snapshot.metadata["hyperparameters"])
+        self.policies[species].replace_by(source, snapshot.metadata["founder"], self.generation)
+        exploit = self._event("exploit", species, parent=source, checksum=f"{zlib.crc32(data):08x}", why=decision.why)
+        rng = stream(self.evolution.seed, f"explore/{species}", self.index, self.generation)
+        changes = self.evolution.explore(species, self._hyperparameters(species), rng)
+        self.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
+        return [exploit, self._event("explore", species, changes=changes)]
+
+    def _checkpoint(self, scores: Mapping[str, Score | None]) -> None:
+        best = {
+            name: score.mean
+            for name, score in scores.items()
+            if score is not None and score.is_finite and self.policies[name].last_exploit < self.generation
+        }
+        self.place.checkpoints.write(self.generation, checkpoint_of(self), best)
+
+    def _publish(self, at_ready: Snapshot | None = None) -> None:
+        """Put each species on the board; the snapshot first, so that a row never speaks of what is not there yet.
+
+        Args:
+            at_ready: The checkpoint of the latest ready point, where training has gone on since.
+        """
+        for name in self.learner.species:
+            row = self._row(name)
+            if row.can_be_donor:
+                snapshot = policy_snapshot(self, name) if at_ready is None else policy_of(at_ready, name)
+                self.place.board.publish_snapshot(self.index, self._slot(name), encode(snapshot))
+            self.place.board.publish_row(self.index, self._slot(name), row.to_bytes())
+
+    def _row(self, species: str) -> BoardRow:
+        policy = self.policies[species]
+        row = BoardRow(
+            member=self.index,
+            generation=self.generation,
+            agent_steps=self.clocks.agent_steps,
+            env_steps=self.clocks.env_steps,
+            history=tuple(policy.history),
+            last_exploit=policy.last_exploit,
+            hyperparameters=self._hyperparameters(species),
+            parent=policy.parent,
+            founder=policy.founder,
+        )
+        return replace(row, snapshot_generation=self.generation) if row.newest is not None else row
+
+    def _others(self, species: str) -> list[BoardRow]:
+        members = (member for member in range(self.evolution.rules.population) if member != self.index)
+        found = (self.place.board.row(member, self._slot(species)) for member in members)
+        return [BoardRow.from_bytes(data) for data in found if data is not None]
+
+    def _hyperparameters(self, species: str) -> dict[str, HyperparameterValue]:
+        """The declared ones in force."""
+        values = self.learner.get_hyperparameters(species)
+        return {name: values[name] for name in self.evolution.declared_names(species)}
+
+    def _slot(self, species: str) -> int:
+        return self.learner.species.index(species)
+
+    def _ready_event(self, species: str, score: Score | None, decision: Decision) -> LineageEvent:
+        return self._event("ready", species, score=score, why={"decision": decision.reason, **decision.why})
+
+    def _event(self, kind: str, species: str, **more: object) -> LineageEvent:
+        event = LineageEvent(
+            kind=kind,
+            member=self.index,
+            policy=species,
+            generation=self.generation,
+            clocks=self.clocks,
+            time=time.time(),
+            founder=self.policies[species].founder,
+            hyperparameters=self._hyperparameters(species),
+        )
+        return replace(event, **more)  # type: ignore[arg-type]  # the fields that this kind of event has beside these

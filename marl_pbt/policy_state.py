@@ -1,0 +1,93 @@
+"""What a member knows of its policy of one species beside the weights: its scores, and where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from marl_pbt.protocols import FinishedEpisode
+from marl_pbt.standings import HISTORY_LENGTH, Score, ScoreWindow, Source
+
+
+@dataclass(frozen=True)
+class ScoreRules:
+    """What makes a score.
+
+    Attributes:
+        window: The latest this many episodes count.
+        min_episodes: With fewer the policy is pending.
+    """
+
+    window: int
+    min_episodes: int
+
+
+@dataclass
+class PolicyState:
+    """Mutable; belongs to one (member, species).
+
+    Attributes:
+        window: Returns of the episodes that the policy has played since its last exploit.
+        founder: The member with whose first weights its ancestry began.
+        history: Scores by generation, oldest first.
+        last_exploit: The generation at which it last copied; 0 for never.
+        judged: The last generation at which it was compared.
+        parent: What it last copied.
+    """
+
+    window: ScoreWindow
+    founder: int
+    history: list[tuple[int, Score]] = field(default_factory=list)
+    last_exploit: int = 0
+    judged: int = 0
+    parent: Source | None = None
+
+    @classmethod
+    def founder_of(cls, member: int, rules: ScoreRules) -> PolicyState:
+        """That of a fresh member."""
+        return cls(ScoreWindow(rules.window, rules.min_episodes), founder=member)
+
+    def take_in(self, species: str, episodes: Iterable[FinishedEpisode]) -> None:
+        """Count the returns of the episodes that this policy played from beginning to end."""
+        self.window.add(episode.returns[species] for episode in episodes if episode.own.get(species, True))
+
+    def note_score(self, generation: int) -> Score | None:
+        """Write the score of a ready point into the history; nothing while pending."""
+        score = self.window.score()
+        if score is not None:
+            self.history = [*self.history, (generation, score)][-HISTORY_LENGTH:]
+        return score
+
+    def replace_by(self, source: Source, founder: int, generation: int) -> None:
+        """Another policy is here from now on: it has no episodes of its own yet."""
+        self.window.clear()
+        self.last_exploit = generation
+        self.parent = source
+        self.founder = founder
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON for the checkpoint; what is not finite becomes null."""
+        return {
+            "returns": [value if math.isfinite(value) else None for value in self.window.returns()],
+            "founder": self.founder,
+            "history": [[at, score.to_json()] for at, score in self.history],
+            "last_exploit": self.last_exploit,
+            "judged": self.judged,
+            "parent": None if self.parent is None else asdict(self.parent),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], rules: ScoreRules) -> PolicyState:
+        """The inverse of `to_json`."""
+        window = ScoreWindow(rules.window, rules.min_episodes)
+        window.add(math.nan if value is None else value for value in data["returns"])
+        return cls(
+            window=window,
+            founder=data["founder"],
+            history=[(int(at), Score.from_json(score)) for at, score in data["history"]],
+            last_exploit=data["last_exploit"],
+            judged=data["judged"],
+            parent=None if data["parent"] is None else Source(**data["parent"]),
+        )

@@ -1,0 +1,129 @@
+"""The paths of a run: `runs/<name>/` and everything in it."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import filelock
+
+from marl_pbt.protocols import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+
+
+def member_name(member: int) -> str:
+    """`member_03`: what people read of a member."""
+    return f"member_{member:02d}"
+
+
+class RunDirectory:
+    """One run's folder. Every path of a run comes from here."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.command = root / "command.txt"
+        self.versions = root / "versions.json"
+        self.lineage = root / "lineage.jsonl"
+        self.members = root / "members"
+        self.best = root / "best"
+        self.tensorboard = root / "tb"
+        self.log = root / "log.txt"
+        self.judgement = root / "judgement.json"
+        self._lock = filelock.FileLock(str(root / "lock"), blocking=False)
+        self._holder = root / "lock.txt"
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.root.name
+
+    def member(self, member: int) -> Path:
+        """Where the member's checkpoints lie."""
+        return self.members / member_name(member)
+
+    def best_policy(self, species: str) -> Path:
+        """The best policy of a species so far; replaced atomically."""
+        return self.best / f"{species}.safetensors"
+
+    def lineage_picture(self, species: str) -> Path:
+        """Who copied whom, as a picture."""
+        return self.root / f"lineage_{species}.png"
+
+    def create(self) -> None:
+        """Make the folders of a new run.
+
+        Raises:
+            UserError: It is there already, or cannot be written.
+        """
+        try:
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700)
+            self._make_folders()
+        except FileExistsError:
+            raise UserError(
+                f"{self.root}: this run is there already; give another --name, or go on with --resume {self.root}"
+            ) from None
+        except OSError as fault:
+            raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
+
+    def open_existing(self) -> None:
+        """Check that this is a run that can be gone on from.
+
+        Raises:
+            UserError: There is no such run, or it cannot be written.
+        """
+        if not self.config.is_file():
+            raise UserError(f"{self.root}: no run to resume here (it has no {self.config.name})")
+        try:
+            self._make_folders()
+        except OSError as fault:
+            raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
+
+    def lock(self, pid: int) -> None:
+        """Hold the run for this process; the lock dies with it.
+
+        Raises:
+            UserError: Another process holds it.
+        """
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            holder = self._holder.read_text().strip() if self._holder.is_file() else "another process"
+            raise UserError(f"{self.root}: in use by {holder}; wait for it, or stop it first") from None
+        except OSError as fault:
+            raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
+        self._holder.write_text(f"pid {pid} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+
+    def unlock(self) -> None:
+        """Let go of the run."""
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _make_folders(self) -> None:
+        for folder in (self.members, self.best, self.tensorboard):
+            folder.mkdir(exist_ok=True)
+
+
+def new_run(runs: Path, name: str | None, prefix: str) -> RunDirectory:
+    """The directory of a run to come; nothing is made yet.
+
+    Args:
+        runs: Where runs lie.
+        name: The user's, or None for `<prefix>-<date>-<time>`.
+        prefix: The config's name.
+
+    Raises:
+        UserError: The name cannot be a folder's.
+    """
+    chosen = name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if not _NAME.fullmatch(chosen):
+        raise UserError(f"--name: must be 1 to 64 of A-Z a-z 0-9 . _ - without a leading dot, got {chosen!r}")
+    return RunDirectory(runs / chosen)
+
+
+def existing_run(runs: Path, run: str) -> RunDirectory:
+    """The directory of a run by its path, or by its name under `runs`."""
+    return RunDirectory(Path(run) if Path(run).is_dir() else runs / run)

@@ -1,0 +1,140 @@
+"""The one format of a snapshot: safetensors bytes with strict JSON metadata and a SHA-256 over both.
+
+The same bytes lie in the board's slots, in checkpoints and in `best/`. Reading runs no code from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save as save_safetensors
+
+from marl_pbt.protocols import Tensors
+
+SCHEMA = 1
+MAX_BYTES = 256 * 2**20
+MAX_HEADER_BYTES = 4 * 2**20
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U64": np.uint64,
+    "U32": np.uint32,
+    "U16": np.uint16,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+
+
+class SnapshotError(Exception):
+    """These bytes are not a whole snapshot that this version can read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Named arrays with what is said of them.
+
+    Attributes:
+        metadata: JSON-able; what it holds depends on its `kind`.
+        tensors: By name.
+    """
+
+    metadata: Mapping[str, Any]
+    tensors: Tensors
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The bytes of a snapshot; the same snapshot gives the same bytes."""
+    text = json.dumps({"schema": SCHEMA, **snapshot.metadata}, allow_nan=False, sort_keys=True)
+    tensors = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in snapshot.tensors.items()}
+    digest = _digest(text, tensors)
+    data: bytes = save_safetensors(tensors, metadata={"marl_pbt": text, "sha256": digest})
+    return data
+
+
+def decode(data: bytes, verify: bool = True) -> Snapshot:
+    """Read a snapshot.
+
+    Args:
+        data: What `encode` gave.
+        verify: Compare the SHA-256 too; a board's slot has been checked by its CRC already.
+
+    Raises:
+        SnapshotError: Too large, truncated, another format, a newer schema, or the hash does not fit.
+    """
+    text, digest = _header(data)
+    metadata = _strict_json(text)
+    if not isinstance(metadata, dict) or metadata.get("schema") != SCHEMA:
+        found = metadata.get("schema") if isinstance(metadata, dict) else None
+        raise SnapshotError(f"schema must be {SCHEMA}, got {found!r}: written by another version of marl_pbt")
+    try:
+        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # ships no types
+    except Exception as fault:  # SafetensorError is not a subclass of anything narrower
+        raise SnapshotError(f"damaged: {fault}") from fault
+    tensors = {name: _array(name, entry) for name, entry in entries}
+    if verify and _digest(text, tensors) != digest:
+        raise SnapshotError("damaged: its SHA-256 does not fit its content")
+    return Snapshot(metadata, tensors)
+
+
+def _header(data: bytes) -> tuple[str, str]:
+    if len(data) > MAX_BYTES:
+        raise SnapshotError(f"must have at most {MAX_BYTES} bytes, has {len(data)}")
+    if data[:2] == b"PK":
+        raise SnapshotError(
+            "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
+        )
+    if len(data) < 10:
+        raise SnapshotError(f"truncated: {len(data)} bytes")
+    (length,) = struct.unpack_from("<Q", data)
+    if not 2 <= length <= MAX_HEADER_BYTES or length > len(data) - 8:
+        raise SnapshotError("not a snapshot, or truncated: its header does not fit into it")
+    header = _strict_json(data[8 : 8 + length])
+    said = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(said, dict) or not isinstance(said.get("marl_pbt"), str):
+        raise SnapshotError("not written by marl_pbt: it has no such metadata")
+    return said["marl_pbt"], str(said.get("sha256"))
+
+
+def _strict_json(text: str | bytes) -> Any:
+    def no_constant(name: str) -> float:
+        raise ValueError(f"{name} is not JSON")
+
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key stands twice")
+        return found
+
+    try:
+        return json.loads(text, parse_constant=no_constant, object_pairs_hook=no_duplicates)
+    except (ValueError, RecursionError) as fault:
+        raise SnapshotError(f"damaged: its metadata is not strict JSON ({fault})") from fault
+
+
+def _array(name: str, entry: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    dtype = _DTYPES.get(entry["dtype"])
+    if dtype is None:
+        raise SnapshotError(f"tensor {name!r} has dtype {entry['dtype']}, which no snapshot of ours has")
+    # A copy: arrays of a snapshot can be written to.
+    return np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"]).copy()
+
+
+def _digest(text: str, tensors: Tensors) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,188 @@
+"""A worker process: hosts members, lets the most-behind one live its next interval, does tasks in between."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from marl_pbt.imports import ensure_rooms_on_path, load_object
+
+from marl_pbt.checkpoints import MemberCheckpoints, Retention
+from marl_pbt.environments import EnvironmentSource, interface_of
+from marl_pbt.evolution import Evolution
+from marl_pbt.member import Member, Place
+from marl_pbt.protocols import Board, LearnerKind
+from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp
+from marl_pbt.run_directory import RunDirectory
+from marl_pbt.shared_board import BoardShape, SharedBoard
+from marl_pbt.streams import stream_seed
+from marl_pbt.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LearnerSource:
+    """What members are built from.
+
+    Attributes:
+        make: Import string of a `LearnerKind`.
+        settings: The learner's own.
+        environment: Where it trains.
+        num_worlds: Copies of it.
+    """
+
+    make: str
+    settings: dict[str, Any]
+    environment: EnvironmentSource
+    num_worlds: int
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """What a worker is there for.
+
+    Attributes:
+        members: Whom it hosts.
+        run: The run's directory.
+        learner: What they are built from.
+        evolution: What PBT does.
+        board: The layout of the board.
+        retention: Which checkpoints are kept.
+    """
+
+    members: tuple[int, ...]
+    run: Path
+    learner: LearnerSource
+    evolution: Evolution
+    board: BoardShape
+    retention: Retention
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Write where you stand and end."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Nothing is left to do."""
+
+
+Command: TypeAlias = Stop | End | Task
+
+
+class Orders:
+    """The supervisor's commands, taken from the pipe as they come.
+
+    Args:
+        pipe: The worker's end.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self.must_stop = False
+        self.must_end = False
+        self._tasks: list[Task] = []
+
+    def look(self, wait: bool = False) -> None:
+        """Take in what has come; with `wait`, at least one."""
+        while wait or self._pipe.poll():
+            command: Command = self._pipe.recv()
+            wait = False
+            if isinstance(command, Stop):
+                self.must_stop = True
+            elif isinstance(command, End):
+                self.must_end = True
+            else:
+                self._tasks.append(command)
+
+    def do_tasks(self) -> None:
+        """Do what was asked for; a task that fails says so and stops nobody."""
+        while self._tasks:
+            task = self._tasks.pop(0)
+            try:
+                result: object = task.run()
+            except Exception as fault:
+                logger.warning("%s failed: %s: %s", task.name, type(fault).__name__, fault)
+                result = None
+            self._pipe.send(TaskDone(task.name, result))
+
+
+def run_worker(pipe: Connection, memory: Any) -> None:
+    """Live until the supervisor says that nothing is left to do.
+
+    Args:
+        pipe: The worker's own; the job is the first message.
+        memory: The board's.
+    """
+    ensure_rooms_on_path()
+    job: WorkerJob = pipe.recv()
+    board = SharedBoard(job.board, memory)
+    orders = Orders(pipe)
+    pipe.send(WorkerUp())
+    running: list[Member] = []
+    for index in job.members:
+        member = _guarded(partial(build_member, job, index, board, pipe.send, orders), index, 0, pipe)
+        running.append(member)
+        pipe.send(MemberUp(index, member.clocks, member.rows(), member.events))
+    for member in [each for each in running if each.is_done]:
+        running.remove(member)
+        pipe.send(MemberDone(member.index))
+    while running and not orders.must_stop:
+        member = most_behind(running)
+        passed = _guarded(member.live_one_interval, member.index, member.generation, pipe)
+        if passed and member.is_done:
+            running.remove(member)
+            pipe.send(MemberDone(member.index))
+        orders.look()
+        if not orders.must_stop:
+            orders.do_tasks()
+    for member in running:
+        pipe.send(MemberStopped(member.index))
+    while not orders.must_end:
+        orders.look(wait=True)
+        orders.do_tasks()
+
+
+def most_behind(members: list[Member]) -> Member:
+    """Who runs next: the one with the least progress; the first of equals."""
+    return min(members, key=lambda member: (member.evolution.progress(member.clocks), member.index))
+
+
+def build_member(job: WorkerJob, index: int, board: Board, tell: Callable[[Report], None], orders: Orders) -> Member:
+    """Make a member and bring it to where it was."""
+
+    def must_stop() -> bool:
+        orders.look()
+        return orders.must_stop
+
+    source = job.learner
+    worlds = source.environment.open_worlds(source.num_worlds)
+    kind: LearnerKind = load_object(source.make, LearnerKind, "learner.make")
+    seed = stream_seed(job.evolution.seed, "learner", index)
+    learner = kind.build(source.settings, interface_of(worlds), worlds, seed)
+    checkpoints = MemberCheckpoints(
+        RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
+    )
+    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop))
+    member.start()
+    return member
+
+
+def _guarded(act: Callable[[], Any], member: int, generation: int, pipe: Connection) -> Any:
+    """Do it; where it raises, tell the supervisor which member it was, and end this worker."""
+    try:
+        return act()
+    except (BrokenPipeError, EOFError):
+        raise
+    except Exception as fault:
+        trace = traceback.format_exc()
+        pipe.send(MemberFailed(member, generation, f"{type(fault).__name__}: {fault}", trace))
+        raise SystemExit(1) from None
