@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import TEMPORARY_SUFFIX, write_durably
 from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode
 
-_FILE = re.compile(r"(\d{6})\.safetensors")
-_STOPPED = "stopped.safetensors"
+_FILE = re.compile(r"(\d{6,})(\.stopped)?\.safetensors")
 logger = logging.getLogger(__name__)
 
 
@@ -55,10 +54,7 @@ class MemberCheckpoints:
 
     def generations(self) -> list[int]:
         """Those on disk, oldest first."""
-        if not self._folder.is_dir():
-            return []
-        found = (_FILE.fullmatch(path.name) for path in self._folder.iterdir())
-        return sorted(int(match[1]) for match in found if match)
+        return [generation for generation, is_stopped, _ in self._files() if not is_stopped]
 
     def write(self, generation: int, snapshot: Snapshot, best: Mapping[str, float], in_between: bool = False) -> None:
         """Write a checkpoint durably, then delete what need not be kept.
@@ -67,20 +63,21 @@ class MemberCheckpoints:
             generation: Which.
             snapshot: The member's whole state.
             best: Per species, what this generation's score was worth; species without a score are absent.
-            in_between: The member was stopped between two ready points: the checkpoint lies beside those of its
-                generations, until the next of them.
+            in_between: The member was stopped in the interval after this generation: the checkpoint lies beside
+                those of its generations, until the next of them.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if in_between:
-            write_durably(self._folder / _STOPPED, encode(snapshot))
+            write_durably(self._folder / f"{generation:06d}.stopped.safetensors", encode(snapshot))
             return
         write_durably(self.path(generation), encode(snapshot))
-        (self._folder / _STOPPED).unlink(missing_ok=True)
         self._note_scores(generation, best)
         keep = self._kept()
-        for old in self.generations():
-            if old not in keep:
-                self.path(old).unlink(missing_ok=True)
+        for old, is_stopped, path in self._files():
+            if is_stopped or old not in keep:
+                path.unlink(missing_ok=True)
+        for aside in self._folder.glob(f"*{TEMPORARY_SUFFIX}"):  # of a writer that was killed; nobody else writes here
+            aside.unlink(missing_ok=True)
 
     def read(self, generation: int) -> Snapshot | None:
         """One generation's checkpoint; None where it is not there or not whole."""
@@ -98,11 +95,8 @@ class MemberCheckpoints:
         Raises:
             CheckpointError: There are some, and none is whole.
         """
-        candidates = [self.path(generation) for generation in self.generations()[::-1]]
-        if (self._folder / _STOPPED).is_file():
-            candidates.insert(0, self._folder / _STOPPED)
         faults = []
-        for path in candidates:
+        for _, _, path in self._files()[::-1]:
             try:
                 return decode(path.read_bytes())
             except (OSError, SnapshotError) as fault:
@@ -111,6 +105,13 @@ class MemberCheckpoints:
         if faults:
             raise CheckpointError("; ".join(faults))
         return None
+
+    def _files(self) -> list[tuple[int, bool, Path]]:
+        """`(generation, stopped in the interval after it, path)`, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        found = ((_FILE.fullmatch(path.name), path) for path in self._folder.iterdir())
+        return sorted((int(match[1]), match[2] is not None, path) for match, path in found if match)
 
     def _note_scores(self, generation: int, best: Mapping[str, float]) -> None:
         scores = self._scores() | {generation: dict(best)}
@@ -121,7 +122,11 @@ class MemberCheckpoints:
     def _scores(self) -> dict[int, dict[str, float]]:
         try:
             return {int(at): values for at, values in json.loads(self._scores_path.read_text()).items()}
-        except (OSError, ValueError):  # only an index: without it the best of before are not known, and go
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+        ):  # only an index: without it the best of before are not known, and go
             return {}
 
     def _kept(self) -> set[int]:

@@ -57,17 +57,21 @@ class Constraint:
 def repair(
     values: Mapping[str, HyperparameterValue], constraints: Sequence[Constraint]
 ) -> tuple[dict[str, HyperparameterValue], tuple[str, ...]]:
-    """Apply the constraints in their order.
+    """Apply the constraints in their order, until all of them hold.
 
     Returns:
         The values, and the names that were moved.
     """
     repaired = dict(values)
-    for constraint in constraints:
-        if all(name in repaired for name in constraint.names):
-            repaired = constraint.repaired(repaired)
+    before: dict[str, HyperparameterValue] = {}
+    while repaired != before:  # each repair lowers a value: it ends
+        before = repaired
+        for constraint in constraints:
+            if all(name in repaired for name in constraint.names):
+                repaired = constraint.repaired(repaired)
     return repaired, tuple(name for name in values if repaired[name] != values[name])
 
 
 def _largest_divisor_up_to(left: int, right: int) -> int:
-    return next(candidate for candidate in range(min(left, right), 0, -1) if right % candidate == 0)
+    """At least 1, which divides everything."""
+    return next((candidate for candidate in range(min(left, right), 1, -1) if right % candidate == 0), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,7 +21,7 @@ class Rules:
         selection: Who is a loser, who may be a donor.
         population: N.
         burn_in: Agent steps (or what the clock counts) before the first exploit.
-        quorum: More than this share of the members must be ranked.
+        quorum: More than this share of the members must be ranked; 1 for all of them.
         min_gap: Absolute gap that a donor must exceed.
         min_gap_standard_errors: The same in pooled standard errors.
         maximize: True when a larger score is better.
@@ -129,16 +130,16 @@ def _any_sound_donor(question: Question, rules: Rules, rng: np.random.Generator)
 
 def _comparable(question: Question, rules: Rules) -> tuple[int, dict[int, Score]]:
     """The newest generation not judged yet that has a quorum of finite scores, with those scores; (0, …) for none."""
-    own, needed = question.own, rules.quorum * rules.population
+    own, needed = question.own, min(math.floor(rules.quorum * rules.population) + 1, rules.population)
     rows = (own, *question.others)
     if rules.compare == "latest":
         scores = {row.member: row.newest for row in rows if row.newest is not None and row.newest.is_finite}
-        return (own.generation if len(scores) > needed else 0), scores
+        return (own.generation if len(scores) >= needed else 0), scores
     scores = {}
     for generation in range(own.generation, max(own.last_exploit, question.judged), -1):
         found = {row.member: row.score_at(generation) for row in rows}
         scores = {member: score for member, score in found.items() if score is not None and score.is_finite}
-        if own.member in scores and len(scores) > needed:
+        if own.member in scores and len(scores) >= needed:
             return generation, scores
     return 0, scores
 

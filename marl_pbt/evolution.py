@@ -62,13 +62,22 @@ class Evolution:
         """The hyperparameters of a species that PBT may change."""
         return tuple(hyperparameter.name for hyperparameter in self.declared.get(species, ()))
 
-    def initial(self, species: str, member: int) -> dict[str, HyperparameterValue]:
-        """Where a fresh member starts: drawn per declaration; without PBT, nothing but the learner's settings."""
+    def initial(
+        self, species: str, member: int, settings: Mapping[str, HyperparameterValue]
+    ) -> dict[str, HyperparameterValue]:
+        """Where a fresh member starts: drawn per declaration; without PBT, nothing but the learner's settings.
+
+        Args:
+            species: Whose.
+            member: Its index.
+            settings: All of the learner's values, which constraints may speak of.
+        """
         if self.control == "nothing":
             return {}
         rng = stream(self.seed, f"initial/{species}", member)
         drawn = {each.name: each.draw_initial(rng) for each in self.declared.get(species, ())}
-        return repair(drawn, self.explorer.constraints)[0]
+        repaired, _ = repair({**settings, **drawn}, self.explorer.constraints)
+        return {name: repaired[name] for name in drawn}
 
     def explore(
         self, species: str, values: Mapping[str, HyperparameterValue], rng: np.random.Generator

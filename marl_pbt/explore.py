@@ -44,7 +44,7 @@ class Perturb:
         """Move every declared hyperparameter of one species.
 
         Args:
-            values: The donor's, all of them; those not declared are not touched.
+            values: The donor's, all of them: constraints may speak of those, too, that are not declared.
             declared: What may change.
             rng: Where all draws come from.
 
@@ -61,7 +61,7 @@ class Perturb:
                 changes[hyperparameter.name] = Change(old, move.value, move.operation)
         moved = {**values, **{name: change.new for name, change in changes.items()}}
         repaired, touched = repair(moved, self.constraints)
-        for name in touched:
-            before = changes.get(name, Change(values[name], values[name], "stay"))
+        for name in changes.keys() & touched:  # what is not declared is never touched
+            before = changes[name]
             changes[name] = Change(before.old, repaired[name], f"{before.operation} repaired")
         return changes

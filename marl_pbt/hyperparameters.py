@@ -121,7 +121,8 @@ class Choice:
     def perturb(self, value: HyperparameterValue, factor: Factor, rng: np.random.Generator) -> Move:
         """Stay: there is no neighbour to go to."""
         del factor
-        return Move(value, "stay") if self.contains(value) else Move(self.sample(rng), "resample")
+        place = _index(self.values, value)
+        return Move(self.sample(rng), "resample") if place is None else Move(self.values[place], "stay")
 
     def clamp(self, value: float) -> HyperparameterValue:
         """The value itself where it is one of them, else the nearest by number."""
@@ -151,7 +152,7 @@ class Ordered:
         step = -1 if rng.integers(2) == 0 else 1
         target = min(max(place + step, 0), len(self.values) - 1)
         if target == place:
-            return Move(value, "stay")
+            return Move(self.values[place], "stay")
         return Move(self.values[target], "left" if step < 0 else "right")
 
     def clamp(self, value: float) -> HyperparameterValue:

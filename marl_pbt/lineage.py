@@ -112,11 +112,9 @@ def ancestry(events: Iterable[LineageEvent], policy: str, member: int, generatio
     """
     own = _by_member(events, policy)
     segments: list[Segment] = []
-    before_exploit = True
     while True:
         line = own.get(member, [])
-        limit = generation if before_exploit else generation + 1
-        copy = next((e for e in reversed(line) if e.kind == "exploit" and e.generation < limit), None)
+        copy = next((e for e in reversed(line) if e.kind == "exploit" and e.generation < generation), None)
         first = copy.generation if copy else 0
         lived = tuple(e for e in line if _belongs(e, first, generation, has_copy=copy is not None))
         segments.append(Segment(member, first, generation, lived))

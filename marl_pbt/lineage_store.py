@@ -25,7 +25,8 @@ class LineageStore:
             _cut_torn_line(path)
         self.events: list[LineageEvent] = read_lineage(path)
         self._known = {event.event_id for event in self.events}
-        self._file = path.open("a", encoding="utf-8")
+        # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
 
     def append(self, events: Sequence[LineageEvent]) -> list[LineageEvent]:
         """Store what is new.
@@ -51,7 +52,8 @@ def read_lineage(path: Path) -> list[LineageEvent]:
     if not path.is_file():
         return []
     events, broken = [], 0
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not splitlines: it also breaks at characters that may stand within a JSON string.
+    for line in filter(None, path.read_text(encoding="utf-8", errors="replace").split("\n")):
         try:
             events.append(LineageEvent.from_line(line))
         except ValueError:

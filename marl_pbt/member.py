@@ -11,13 +11,15 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from marl_pbt.checkpoints import MemberCheckpoints
 from marl_pbt.decision import Decision, Question, decide
 from marl_pbt.evolution import Evolution
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.member_files import checkpoint_of, policy_of, policy_snapshot, restore
 from marl_pbt.policy_state import PolicyState
-from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner
+from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner, Tensors
 from marl_pbt.reports import ReadyPassed, Report, UpdateDone
 from marl_pbt.snapshot import Snapshot, decode, encode
 from marl_pbt.standings import BoardRow, Score, Source
@@ -77,7 +79,7 @@ class Member:
             self._publish(at_ready=self.place.checkpoints.read(self.generation) if self.generation else None)
         else:
             for name in self.learner.species:
-                self.learner.set_hyperparameters(name, self.evolution.initial(name, self.index))
+                self.learner.set_hyperparameters(name, self._initial(name))
             self.events = tuple(self._event("start", name) for name in self.learner.species)
             self._publish()
 
@@ -94,10 +96,10 @@ class Member:
         scores = self._score()
         events = []
         for name in self.learner.species:
-            decision, copy = self._fetch(name, self._decide(name))
+            decision, copied = self._copy(name, self._decide(name))
             events.append(self._ready_event(name, scores[name], decision))
-            if copy is not None:
-                events += self._exploit_and_explore(name, decision, copy)
+            if copied is not None:
+                events += self._follow(name, decision, *copied)
         self.clocks_at_ready = self.clocks
         self.events = tuple(events)
         self._checkpoint(scores)
@@ -123,7 +125,11 @@ class Member:
         return True
 
     def _score(self) -> dict[str, Score | None]:
-        return {name: policy.note_score(self.generation) for name, policy in self.policies.items()}
+        """Per species; not finite where its parameters are not, whatever its latest episodes returned."""
+        return {
+            name: policy.note_score(self.generation, _is_finite(self.learner.snapshot(name)))
+            for name, policy in self.policies.items()
+        }
 
     def _decide(self, species: str) -> Decision:
         evolution = self.evolution
@@ -142,28 +148,37 @@ class Member:
         self.policies[species].judged = max(self.policies[species].judged, decision.judged)
         return decision
 
-    def _fetch(self, species: str, decision: Decision) -> tuple[Decision, bytes | None]:
-        """One whole published version of the donor, where there is a donor."""
+    def _copy(self, species: str, decision: Decision) -> tuple[Decision, tuple[Snapshot, str] | None]:
+        """Copy the weights of one whole published version of the donor, where there is one that fits.
+
+        Returns:
+            The decision, without a donor where it was passed over; and what was copied with its CRC-32.
+        """
         if decision.donor is None:
             return decision, None
-        data = self.place.board.snapshot(decision.donor.member, self._slot(species))
+        donor = decision.donor.member
+        data = self.place.board.snapshot(donor, self._slot(species))
         if data is None:
-            logger.warning("member %d: donor %d could not be read; passed over", self.index, decision.donor.member)
+            logger.warning("member %d: donor %d could not be read; passed over", self.index, donor)
             return replace(decision, donor=None, reason="donor_unreadable"), None
-        return decision, data
-
-    def _exploit_and_explore(self, species: str, decision: Decision, data: bytes) -> list[LineageEvent]:
-        """Copy the donor's version, and move away from its hyperparameters."""
         snapshot = decode(data, verify=False)
+        try:
+            self.learner.adopt(species, snapshot.tensors, self.evolution.optimizer_state)
+        except ValueError as fault:
+            logger.warning("member %d: donor %d does not fit (%s); passed over", self.index, donor, fault)
+            return replace(decision, donor=None, reason="donor_does_not_fit"), None
+        return decision, (snapshot, f"{zlib.crc32(data):08x}")
+
+    def _follow(self, species: str, decision: Decision, snapshot: Snapshot, checksum: str) -> list[LineageEvent]:
+        """Go on as the donor's version whose weights were copied, but move away from its hyperparameters."""
         source = Source(snapshot.metadata["member"], snapshot.metadata["generation"])
-        self.learner.adopt(species, snapshot.tensors, self.evolution.optimizer_state)
         self.learner.set_hyperparameters(species, snapshot.metadata["hyperparameters"])
         self.policies[species].replace_by(source, snapshot.metadata["founder"], self.generation)
-        exploit = self._event("exploit", species, parent=source, checksum=f"{zlib.crc32(data):08x}", why=decision.why)
+        exploit = self._event("exploit", species, parent=source, checksum=checksum, why=decision.why)
         rng = stream(self.evolution.seed, f"explore/{species}", self.index, self.generation)
-        changes = self.evolution.explore(species, self._hyperparameters(species), rng)
+        changes = self.evolution.explore(species, self.learner.get_hyperparameters(species), rng)
         self.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
-        return [exploit, self._event("explore", species, changes=changes)]
+        return [exploit, self._event("explore", species, parent=source, changes=changes)]
 
     def _checkpoint(self, scores: Mapping[str, Score | None]) -> None:
         best = {
@@ -206,6 +221,9 @@ class Member:
         found = (self.place.board.row(member, self._slot(species)) for member in members)
         return [BoardRow.from_bytes(data) for data in found if data is not None]
 
+    def _initial(self, species: str) -> dict[str, HyperparameterValue]:
+        return self.evolution.initial(species, self.index, self.learner.get_hyperparameters(species))
+
     def _hyperparameters(self, species: str) -> dict[str, HyperparameterValue]:
         """The declared ones in force."""
         values = self.learner.get_hyperparameters(species)
@@ -229,3 +247,7 @@ class Member:
             hyperparameters=self._hyperparameters(species),
         )
         return replace(event, **more)  # type: ignore[arg-type]  # the fields that this kind of event has beside these
+
+
+def _is_finite(tensors: Tensors) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in tensors.values())

@@ -53,9 +53,14 @@ class PolicyState:
         """Count the returns of the episodes that this policy played from beginning to end."""
         self.window.add(episode.returns[species] for episode in episodes if episode.own.get(species, True))
 
-    def note_score(self, generation: int) -> Score | None:
-        """Write the score of a ready point into the history; nothing while pending."""
-        score = self.window.score()
+    def note_score(self, generation: int, is_sound: bool = True) -> Score | None:
+        """Write the score of a ready point into the history; nothing while pending.
+
+        Args:
+            generation: The ready point's.
+            is_sound: False where the policy's parameters are not finite: nor is its score, whatever it returned before.
+        """
+        score = self.window.score() if is_sound else Score(math.nan, math.nan, len(self.window))
         if score is not None:
             self.history = [*self.history, (generation, score)][-HISTORY_LENGTH:]
         return score

@@ -333,8 +333,15 @@ class LearnerKind(Protocol):
                 `settings`.
         """
 
-    def build(self, settings: Mapping[str, Any], interface: Interface, worlds: Worlds, seed: int) -> Learner:
-        """Make a fresh learner whose weights, worlds and draws follow from the seed alone."""
+    def build(self, settings: Mapping[str, Any], interface: Interface, worlds: Worlds | None, seed: int) -> Learner:
+        """Make a fresh learner whose weights, worlds and draws follow from the seed alone.
+
+        Args:
+            settings: As in `describe`.
+            interface: Of the worlds; empty where there are none.
+            worlds: Where it plays; None where the config names no environment.
+            seed: Of everything.
+        """
 
     def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
         """Rebuild a policy from `LearnerDescription.architecture` and the `policy/…` tensors of a snapshot.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -58,14 +59,14 @@ class RunDirectory:
         Raises:
             UserError: It is there already, or cannot be written.
         """
+        if os.path.lexists(self.root):
+            raise UserError(
+                f"{self.root}: this run is there already; give another --name, or go on with --resume {self.root}"
+            )
         try:
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o700)
             self._make_folders()
-        except FileExistsError:
-            raise UserError(
-                f"{self.root}: this run is there already; give another --name, or go on with --resume {self.root}"
-            ) from None
         except OSError as fault:
             raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
 

@@ -11,6 +11,7 @@ from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.standings import BoardRow
 
 State = Literal["starting", "training", "restarting", "done", "stopped", "failed"]
+"""What the supervisor tells apart; whether a policy is pending is its row's matter."""
 SETTLED = ("done", "stopped", "failed")
 SPEED_WINDOW_S = 60.0
 
@@ -57,6 +58,7 @@ class RunState:
     def __init__(self, population: int, started_at: float) -> None:
         self.members = [MemberState(index) for index in range(population)]
         self.started_at = started_at
+        self.progress_at_start: float | None = None  # of this sitting, once every member has said where it stands
         self.exploits: dict[str, int] = {}
         self._trained: deque[tuple[float, int]] = deque()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from safetensors.numpy import save as save_safetensors
 
 from marl_pbt.protocols import Tensors
 
@@ -35,6 +35,7 @@ _DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
+_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
 class SnapshotError(Exception):
@@ -55,12 +56,28 @@ class Snapshot:
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """The bytes of a snapshot; the same snapshot gives the same bytes."""
+    """The bytes of a snapshot; the same snapshot gives the same bytes.
+
+    Raises:
+        SnapshotError: It would be too large to be read again, or holds an array that no snapshot holds.
+    """
     text = json.dumps({"schema": SCHEMA, **snapshot.metadata}, allow_nan=False, sort_keys=True)
-    tensors = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in snapshot.tensors.items()}
-    digest = _digest(text, tensors)
-    data: bytes = save_safetensors(tensors, metadata={"marl_pbt": text, "sha256": digest})
-    return data
+    header: dict[str, Any] = {"__metadata__": {"marl_pbt": text, "sha256": _digest(text, snapshot.tensors)}}
+    # The format wants every tensor aligned: those of large items first. (The safetensors package writes its metadata
+    # in the order of a randomly seeded hash, so that no two processes write the same bytes.)
+    tensors = sorted(snapshot.tensors.items(), key=lambda entry: (-entry[1].dtype.itemsize, entry[0]))
+    start = 0
+    for name, array in tensors:
+        if array.dtype not in _NAMES:
+            raise SnapshotError(f"tensor {name!r} has dtype {array.dtype}, which no snapshot of ours has")
+        place = [start, start + array.nbytes]
+        header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": place}
+        start += array.nbytes
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    if len(head) > MAX_HEADER_BYTES or 8 + len(head) + start > MAX_BYTES:
+        raise SnapshotError(f"must have at most {MAX_BYTES} bytes, {MAX_HEADER_BYTES} of them metadata")
+    return b"".join([struct.pack("<Q", len(head)), head, *(_bytes(array) for _, array in tensors)])
 
 
 def decode(data: bytes, verify: bool = True) -> Snapshot:
@@ -111,6 +128,11 @@ def _strict_json(text: str | bytes) -> Any:
     def no_constant(name: str) -> float:
         raise ValueError(f"{name} is not JSON")
 
+    def finite_only(digits: str) -> float:
+        if not math.isfinite(float(digits)):
+            raise ValueError(f"{digits} is not finite")
+        return float(digits)
+
     def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -118,7 +140,7 @@ def _strict_json(text: str | bytes) -> Any:
         return found
 
     try:
-        return json.loads(text, parse_constant=no_constant, object_pairs_hook=no_duplicates)
+        return json.loads(text, parse_constant=no_constant, parse_float=finite_only, object_pairs_hook=no_duplicates)
     except (ValueError, RecursionError) as fault:
         raise SnapshotError(f"damaged: its metadata is not strict JSON ({fault})") from fault
 
@@ -136,5 +158,9 @@ def _digest(text: str, tensors: Tensors) -> str:
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        digest.update(_bytes(array))
     return digest.hexdigest()
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
+    return np.ascontiguousarray(array).data.cast("B") if array.size else memoryview(b"")

@@ -86,8 +86,11 @@ class ScoreWindow:
         count = len(self._returns)
         if count < self._min_episodes or count == 0:
             return None
-        mean = math.fsum(self._returns) / count if all(map(math.isfinite, self._returns)) else math.nan
-        variance = sum((value - mean) ** 2 for value in self._returns) / (count - 1) if count > 1 else 0.0
+        try:
+            mean = math.fsum(self._returns) / count
+            variance = sum((value - mean) ** 2 for value in self._returns) / (count - 1) if count > 1 else 0.0
+        except (OverflowError, ValueError):  # too large to be summed, or infinities of both signs
+            mean = variance = math.nan
         return Score(mean, math.sqrt(variance / count), count)
 
 

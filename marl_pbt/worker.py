@@ -17,7 +17,7 @@ from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
 from marl_pbt.member import Member, Place
-from marl_pbt.protocols import Board, LearnerKind
+from marl_pbt.protocols import Board, Interface, LearnerKind
 from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
@@ -34,13 +34,13 @@ class LearnerSource:
     Attributes:
         make: Import string of a `LearnerKind`.
         settings: The learner's own.
-        environment: Where it trains.
+        environment: Where it trains; None for learners that need none.
         num_worlds: Copies of it.
     """
 
     make: str
     settings: dict[str, Any]
-    environment: EnvironmentSource
+    environment: EnvironmentSource | None
     num_worlds: int
 
 
@@ -164,10 +164,11 @@ def build_member(job: WorkerJob, index: int, board: Board, tell: Callable[[Repor
         return orders.must_stop
 
     source = job.learner
-    worlds = source.environment.open_worlds(source.num_worlds)
+    worlds = None if source.environment is None else source.environment.open_worlds(source.num_worlds)
+    interface = Interface((), {}, {}) if worlds is None else interface_of(worlds)
     kind: LearnerKind = load_object(source.make, LearnerKind, "learner.make")
     seed = stream_seed(job.evolution.seed, "learner", index)
-    learner = kind.build(source.settings, interface_of(worlds), worlds, seed)
+    learner = kind.build(source.settings, interface, worlds, seed)
     checkpoints = MemberCheckpoints(
         RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
     )

@@ -1,0 +1,70 @@
+"""The policy's networks asked for actions or values, without gradients or distribution objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from agents.ppo.policy import DiscretePolicy
+
+
+@torch.inference_mode()
+def logits_and_values(
+    policy: DiscretePolicy, observations: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Ask actor and critic.
+
+    Args:
+        policy: On whichever device.
+        observations: `(rows, *shape)` in the space's dtype, C-contiguous.
+
+    Returns:
+        `(rows, n_actions)` logits and `(rows,)` values, float32.
+    """
+    actor, critic = policy.mlp_extractor(_features(policy, observations))
+    return policy.action_net(actor).cpu().numpy(), policy.value_net(critic).squeeze(1).cpu().numpy()
+
+
+@torch.inference_mode()
+def logits_of(policy: DiscretePolicy, observations: NDArray[Any]) -> NDArray[np.float32]:
+    """Ask the actor alone; as in `logits_and_values`."""
+    actor = policy.mlp_extractor.forward_actor(_features(policy, observations))
+    logits: NDArray[np.float32] = policy.action_net(actor).cpu().numpy()
+    return logits
+
+
+@torch.inference_mode()
+def values_of(policy: DiscretePolicy, observations: NDArray[Any]) -> NDArray[np.float32]:
+    """Ask the critic alone; as in `logits_and_values`."""
+    critic = policy.mlp_extractor.forward_critic(_features(policy, observations))
+    values: NDArray[np.float32] = policy.value_net(critic).squeeze(1).cpu().numpy()
+    return values
+
+
+def draw(logits: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Draw an action per row by inverting the cumulative distribution at one uniform number.
+
+    Args:
+        logits: `(rows, n_actions)`.
+        rng: One float32 per row is drawn.
+
+    Returns:
+        `(rows,)` int64 actions and `(rows,)` float32: their log-probabilities.
+    """
+    # Actions first: numpy then works along whole rows, four times as fast as torch's log_softmax on nine columns.
+    shifted = np.ascontiguousarray(logits.T)
+    shifted -= shifted.max(axis=0)
+    cumulative = np.exp(shifted).cumsum(axis=0)
+    totals = cumulative[-1]
+    thresholds = rng.random(len(totals), dtype=np.float32) * totals
+    # Rounding may lift a threshold to the total itself, hence not the last row.
+    actions: NDArray[np.int64] = (cumulative[:-1] <= thresholds).sum(axis=0, dtype=np.int64)
+    return actions, shifted[actions, np.arange(len(actions))] - np.log(totals)
+
+
+def _features(policy: DiscretePolicy, observations: NDArray[Any]) -> torch.Tensor:
+    return policy.extract_features(torch.from_numpy(observations).to(policy.device))

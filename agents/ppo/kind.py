@@ -1,0 +1,57 @@
+"""The PPO learner as the config names it: described without torch, built with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from agents.checks import NO_WORLDS
+from agents.ppo.architecture import describe_architecture, tensor_bytes
+from agents.ppo.settings import parse_settings
+from marl_pbt.protocols import Interface, Learner, LearnerDescription, Policy, UserError, Worlds
+
+
+class PPOKind:
+    """Describes, builds and reloads PPO learners; holds nothing itself."""
+
+    def describe(self, settings: Mapping[str, Any], interface: Interface) -> LearnerDescription:
+        """Check the settings and say what they lead to; see `agents.ppo.settings` for the keys.
+
+        Raises:
+            UserError: One line per fault, keys relative to `settings`.
+        """
+        parsed = parse_settings(settings, interface)
+        architecture = {
+            name: describe_architecture(interface.observation_spaces[name], interface.action_spaces[name], own)
+            for name, own in parsed.species.items()
+        }
+        return LearnerDescription(
+            hyperparameters={name: own.hyperparameter_specs() for name, own in parsed.species.items()},
+            snapshot_bytes={name: tensor_bytes(described) for name, described in architecture.items()},
+            architecture=architecture,
+        )
+
+    def build(self, settings: Mapping[str, Any], interface: Interface, worlds: Worlds | None, seed: int) -> Learner:
+        """Make a fresh learner whose weights, worlds and draws follow from the seed alone.
+
+        Raises:
+            UserError: The settings are at fault, or there are no worlds.
+        """
+        from agents.ppo.learner import PPOLearner
+
+        parsed = parse_settings(settings, interface)
+        if worlds is None:
+            raise UserError(NO_WORLDS)
+        return PPOLearner(parsed, interface, worlds, seed)
+
+    def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
+        """Rebuild a policy; `tensors` is a snapshot or its `policy/…` part.
+
+        Raises:
+            ValueError: Names, shapes or dtypes do not fit the architecture, or a value is not finite.
+        """
+        from agents.ppo.policy import load_policy
+
+        return load_policy(architecture, tensors)

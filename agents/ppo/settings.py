@@ -1,0 +1,186 @@
+"""The settings of the PPO learner, checked whole before anything is built.
+
+A key at the top holds for every species; under `species.<name>` it holds for that one alone:
+`{learning_rate: 1e-3, n_steps: 64, species: {prey: {batch_size: 1024}}}`. Hyperparameters have
+Stable-Baselines3's names and meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.checks import interface_faults, is_legal, range_of, typed, unknown
+from marl_pbt.protocols import HyperparameterSpec, HyperparameterValue, Interface, UserError
+
+HYPERPARAMETERS: Mapping[str, HyperparameterSpec] = {
+    "learning_rate": HyperparameterSpec(3e-4, "float", low=0.0, low_is_open=True),
+    "n_epochs": HyperparameterSpec(4, "int", low=1),
+    "batch_size": HyperparameterSpec(2048, "int", low=2),
+    "gamma": HyperparameterSpec(0.99, "float", low=0.0, high=1.0),
+    "gae_lambda": HyperparameterSpec(0.95, "float", low=0.0, high=1.0),
+    "clip_range": HyperparameterSpec(0.2, "float", low=0.0, low_is_open=True),
+    "ent_coef": HyperparameterSpec(0.0, "float", low=0.0),
+    "vf_coef": HyperparameterSpec(0.5, "float", low=0.0),
+    "max_grad_norm": HyperparameterSpec(0.5, "float", low=0.0, low_is_open=True),
+    "reward_scale": HyperparameterSpec(0.1, "float", low=0.0, low_is_open=True),
+}
+"""What PBT may change. `batch_size`: rows of a minibatch; a smaller rollout is one minibatch. `reward_scale` is for
+the learner's eyes only: returns are reported unscaled."""
+
+ACTIVATIONS: Mapping[str, str] = {
+    "elu": "ELU",
+    "gelu": "GELU",
+    "leaky_relu": "LeakyReLU",
+    "relu": "ReLU",
+    "selu": "SELU",
+    "sigmoid": "Sigmoid",
+    "silu": "SiLU",
+    "tanh": "Tanh",
+}
+"""Name in the config → name in `torch.nn`."""
+
+_DEVICES = ("auto", "cpu", "cuda")
+_N_STEPS = HyperparameterSpec(64, "int", low=1)
+_LAYER = HyperparameterSpec(64, "int", low=1)
+_TARGET_KL = HyperparameterSpec(0.01, "float", low=0.0, low_is_open=True)
+_NORMALIZE = HyperparameterSpec(True, "bool")
+_SPECIES_KEYS = (*HYPERPARAMETERS, "activation", "net_arch", "normalize_advantage", "target_kl")
+_TOP_KEYS = (*_SPECIES_KEYS, "device", "n_steps", "species")
+
+
+@dataclass(frozen=True)
+class SpeciesSettings:
+    """What one species' PPO is built with.
+
+    Attributes:
+        hyperparameters: Values for every name in `HYPERPARAMETERS`, to start with.
+        net_arch: Units of the hidden layers: `pi` of the actor, `vf` of the critic.
+        activation: A name in `ACTIVATIONS`.
+        normalize_advantage: Whether advantages are normalised per minibatch.
+        target_kl: An update stops early beyond 1.5 times this; None never does.
+    """
+
+    hyperparameters: Mapping[str, HyperparameterValue]
+    net_arch: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"pi": (64, 64), "vf": (64, 64)})
+    activation: str = "relu"
+    normalize_advantage: bool = True
+    target_kl: float | None = None
+
+    def hyperparameter_specs(self) -> dict[str, HyperparameterSpec]:
+        """`HYPERPARAMETERS` with these settings' values as defaults."""
+        values = self.hyperparameters
+        return {name: dataclasses.replace(spec, default=values[name]) for name, spec in HYPERPARAMETERS.items()}
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """What a learner is built with.
+
+    Attributes:
+        species: Per species.
+        n_steps: Length of a rollout in env steps of each world.
+        device: `cpu`, `cuda`, or `auto`: what there is.
+    """
+
+    species: Mapping[str, SpeciesSettings]
+    n_steps: int = 64
+    device: str = "cpu"
+
+
+def parse_settings(settings: Mapping[str, Any], interface: Interface) -> PPOSettings:
+    """Check the settings against each other and the environment's interface.
+
+    Raises:
+        UserError: One line per fault, keys relative to `settings`.
+    """
+    faults = interface_faults(interface)
+    faults += [unknown(str(key), str(key), _TOP_KEYS, "key") for key in settings if key not in _TOP_KEYS]
+    if "n_steps" in settings:
+        faults += _number_faults("n_steps", settings["n_steps"], _N_STEPS)
+    if settings.get("device", "cpu") not in _DEVICES:
+        faults.append(f"device: must be one of {', '.join(_DEVICES)}, got {settings['device']!r}")
+    shared = {key: value for key, value in settings.items() if key in _SPECIES_KEYS}
+    faults += _species_faults("", shared)
+    overrides = _overrides(settings.get("species") or {}, interface, faults)
+    if faults:
+        raise UserError(*faults)
+    return PPOSettings(
+        species={name: _species_settings({**shared, **overrides.get(name, {})}) for name in interface.species},
+        n_steps=settings.get("n_steps", PPOSettings.n_steps),
+        device=settings.get("device", PPOSettings.device),
+    )
+
+
+def _overrides(given: Any, interface: Interface, faults: list[str]) -> dict[str, Mapping[str, Any]]:
+    """What stands under `species`, sound entries only; the others become faults."""
+    if not isinstance(given, Mapping):
+        faults.append(f"species: must map a species to its settings, got {given!r}")
+        return {}
+    overrides: dict[str, Mapping[str, Any]] = {}
+    for name, own in given.items():
+        path = f"species.{name}"
+        if name not in interface.species:
+            faults.append(unknown(path, str(name), interface.species, "species"))
+        elif not isinstance(own, Mapping):
+            faults.append(f"{path}: must map keys to values, got {own!r}")
+        else:
+            known = {key: value for key, value in own.items() if key in _SPECIES_KEYS}
+            faults += [_misplaced(f"{path}.{key}", str(key)) for key in own if key not in _SPECIES_KEYS]
+            faults += _species_faults(f"{path}.", known)
+            overrides[name] = known
+    return overrides
+
+
+def _misplaced(path: str, key: str) -> str:
+    if key in _TOP_KEYS:
+        return f"{path}: holds for all species; give it as {key!r} at the top"
+    return unknown(path, key, _SPECIES_KEYS, "key")
+
+
+def _species_faults(prefix: str, given: Mapping[str, Any]) -> list[str]:
+    """The faults of the keys that may stand at the top or under a species."""
+    faults: list[str] = []
+    for key, value in given.items():
+        path = f"{prefix}{key}"
+        if key in HYPERPARAMETERS:
+            faults += _number_faults(path, value, HYPERPARAMETERS[key])
+        elif key == "normalize_advantage":
+            faults += _number_faults(path, value, _NORMALIZE)
+        elif key == "target_kl" and value is not None:
+            faults += _number_faults(path, value, _TARGET_KL)
+        elif key == "activation" and not (isinstance(value, str) and value in ACTIVATIONS):
+            faults.append(unknown(path, str(value), ACTIVATIONS, f"activation {value!r}"))
+        elif key == "net_arch" and not is_net_arch(value):
+            faults.append(f"{path}: must be a list of layer sizes or {{pi: [...], vf: [...]}}, got {value!r}")
+    return faults
+
+
+def _number_faults(path: str, value: Any, spec: HyperparameterSpec) -> list[str]:
+    return [] if is_legal(value, spec) else [f"{path}: must be {range_of(spec)}, got {value!r}"]
+
+
+def is_net_arch(value: Any) -> bool:
+    """Whether the value says how many units each hidden layer has: a list for both nets, or one each."""
+    if isinstance(value, Mapping):
+        return set(value) == {"pi", "vf"} and all(_is_layers(layers) for layers in value.values())
+    return _is_layers(value)
+
+
+def _is_layers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(is_legal(units, _LAYER) for units in value)
+
+
+def _species_settings(given: Mapping[str, Any]) -> SpeciesSettings:
+    """The settings of one species from checked values."""
+    values = {name: typed(given.get(name, spec.default), spec) for name, spec in HYPERPARAMETERS.items()}
+    others = {key: value for key, value in given.items() if key not in HYPERPARAMETERS}
+    if "net_arch" in others:
+        layers = others["net_arch"]
+        pi, vf = (layers["pi"], layers["vf"]) if isinstance(layers, Mapping) else (layers, layers)
+        others["net_arch"] = {"pi": tuple(pi), "vf": tuple(vf)}
+    if others.get("target_kl") is not None:
+        others["target_kl"] = float(others["target_kl"])
+    return SpeciesSettings(values, **others)

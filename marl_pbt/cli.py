@@ -1,0 +1,28 @@
+"""`marl-pbt VERB …`: the same commands as `python -m marl_pbt.VERB …`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+VERBS = {"train": "train a population (python -m marl_pbt.train)"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand over to the verb's own command.
+
+    Returns:
+        The exit code: 0 done, 1 the run failed, 2 the user's mistake, 128 + n stopped by signal n.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write("usage: marl-pbt VERB …\n\n")
+        sys.stdout.writelines(f"  {verb:<10}{what}\n" for verb, what in VERBS.items())
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        sys.stderr.write(f"error: {verb}: no such command; there are {', '.join(VERBS)}\n")
+        return 2
+    code: int = importlib.import_module(f"marl_pbt.{verb}").main(rest)
+    return code

@@ -1,0 +1,125 @@
+"""One training run, from the command line to the last line on the screen."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints
+from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
+from marl_pbt.durable import write_durably
+from marl_pbt.environments import warm_up
+from marl_pbt.imports import ensure_rooms_on_path
+from marl_pbt.logs import open_run_log
+from marl_pbt.plan import RunPlan
+from marl_pbt.protocols import UserError
+from marl_pbt.provenance import write_provenance
+from marl_pbt.records import Records
+from marl_pbt.run_directory import RunDirectory, existing_run, new_run
+from marl_pbt.supervisor import Outcome, Supervisor
+
+MAY_CHANGE_ON_RESUME = ("stop.", "workers", "films.", "judge.", "checkpoints.")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the user typed.
+
+    Attributes:
+        config: The config's path; None on a resume, which brings its own.
+        overrides: `key=value`.
+        name: The run's; None for the config's with date and time.
+        runs: Where runs lie.
+        resume: A run to go on with, by name or folder.
+        command: The command line, for the record.
+    """
+
+    config: Path | None
+    overrides: tuple[str, ...]
+    name: str | None
+    runs: Path
+    resume: str | None
+    command: Sequence[str]
+
+    def run(self) -> int:
+        """Train.
+
+        Returns:
+            The exit code: 0 done, 1 every member failed, 128 + n stopped by signal n.
+
+        Raises:
+            UserError: Something that the user wrote is wrong; nothing has been started.
+        """
+        ensure_rooms_on_path()
+        run, loaded = self._resumed() if self.resume else self._fresh()
+        plan = RunPlan.of(loaded)
+        if self.resume:
+            _check_checkpoints(run, plan)
+        else:
+            run.create()
+        run.lock(os.getpid())
+        try:
+            return self._train(run, loaded, plan)
+        finally:
+            run.unlock()
+
+    def _fresh(self) -> tuple[RunDirectory, LoadedConfig]:
+        assert self.config is not None
+        loaded = load_config(self.config, self.overrides)
+        return new_run(self.runs, self.name, loaded.config.name), loaded
+
+    def _resumed(self) -> tuple[RunDirectory, LoadedConfig]:
+        assert self.resume is not None
+        fixed = [text for text in self.overrides if not text.startswith(MAY_CHANGE_ON_RESUME)]
+        if fixed:
+            allowed = ", ".join(f"{key}*" if key.endswith(".") else key for key in MAY_CHANGE_ON_RESUME)
+            raise UserError(*(f"--set {text}: cannot change on --resume; what can: {allowed}" for text in fixed))
+        run = existing_run(self.runs, self.resume)
+        run.open_existing()
+        return run, load_config(run.config, self.overrides)
+
+    def _train(self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan) -> int:
+        write_durably(run.config, config_to_yaml(loaded.config).encode())
+        write_provenance(run, self.command)
+        records = Records(run, plan, resumed=self.resume is not None)
+        try:
+            with open_run_log(run.log, records.say) as log:
+                for notice in loaded.notices:
+                    records.say(notice)
+                records.say(f"{run.root}: {plan.population} members on {plan.workers} workers")
+                if plan.worlds is not None:
+                    began = time.monotonic()
+                    warm_up(plan.worlds)  # once, before the workers would all compile the same
+                    if time.monotonic() - began > 2:
+                        records.say("compiled the environment's kernel (once per machine)")
+                outcome = Supervisor(plan.job(run.root), plan.workers, records, log).run(plan.time_limit_s)
+                records.finish(outcome.stopped)
+        finally:
+            records.close()
+        return self._say_how_it_ended(run, plan, outcome)
+
+    def _say_how_it_ended(self, run: RunDirectory, plan: RunPlan, outcome: Outcome) -> int:
+        resume = f"python -m marl_pbt.train --resume {run.root}"
+        for member, fault in outcome.failed.items():
+            print(f"member_{member:02d} failed: {fault}")  # noqa: T201  # a command's own words
+        if len(outcome.failed) == plan.population:
+            print(f"every member failed; see {run.log}, then go on with: {resume}")  # noqa: T201
+            return 1
+        if outcome.stopped:
+            print(f"stopped; every member's checkpoint is written. Go on with: {resume}")  # noqa: T201
+        return 128 + outcome.signal if outcome.signal else 0
+
+
+def _check_checkpoints(run: RunDirectory, plan: RunPlan) -> None:
+    """Every member that ever wrote a checkpoint must have one that can be read, before anything is started."""
+    faults = []
+    for member in range(plan.population):
+        try:
+            MemberCheckpoints(run.member(member), plan.retention).newest()
+        except CheckpointError as fault:
+            faults.append(f"{fault}: no whole checkpoint of this member is left; delete its folder to start it afresh")
+    if faults:
+        raise UserError(*faults)

@@ -1,0 +1,138 @@
+"""A run as planned: the config bound to its environment and its learner, in the form that processes are given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from marl_pbt.checkpoints import Retention
+from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
+from marl_pbt.environments import EnvironmentSource, interface_of
+from marl_pbt.evolution import Evolution
+from marl_pbt.imports import load_object
+from marl_pbt.judgement import Judge
+from marl_pbt.policy_state import ScoreRules
+from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, Worlds
+from marl_pbt.shared_board import BoardShape
+from marl_pbt.worker import LearnerSource, WorkerJob
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that is known before a process is started.
+
+    Attributes:
+        config: As the user wrote it, with defaults.
+        environment: Where it trains; None for learners without one.
+        worlds: Opened once to look at; None likewise.
+        species: Who plays.
+        description: Of the learner.
+        bound: The `pbt` section as domain objects.
+    """
+
+    config: RunConfig
+    environment: EnvironmentSource | None
+    worlds: Worlds | None
+    species: tuple[str, ...]
+    description: LearnerDescription
+    bound: BoundPBT
+
+    @classmethod
+    def of(cls, loaded: LoadedConfig) -> RunPlan:
+        """Open what the config names, and bind it.
+
+        Raises:
+            UserError: The environment or the learner refuses its settings, or a hyperparameter is not the learner's.
+        """
+        config = loaded.config
+        environment, worlds, interface = None, None, Interface((), {}, {})
+        if config.environment.make is not None:
+            environment = EnvironmentSource(config.environment.make, config.environment.config)
+            worlds = environment.open_worlds(config.environment.num_worlds)
+            interface = interface_of(worlds)
+        kind: LearnerKind = load_object(config.learner.make, LearnerKind, "learner.make")
+        try:
+            description = kind.describe(config.learner.settings, interface)
+        except UserError as fault:
+            raise UserError(*(f"learner.settings.{line}" for line in fault.faults)) from None
+        species = interface.species or tuple(description.hyperparameters)
+        return cls(config, environment, worlds, species, description, bind(loaded, description, species))
+
+    @property
+    def population(self) -> int:
+        """N."""
+        return self.config.pbt.population
+
+    @property
+    def workers(self) -> int:
+        """W: what the config says, or one per core that this process may use; never more than members."""
+        return min(self.config.workers or _available_cores(), self.population)
+
+    @property
+    def time_limit_s(self) -> float | None:
+        """Wall time of the run; None for no limit."""
+        minutes = self.config.stop.minutes
+        return None if minutes is None else 60.0 * minutes
+
+    @property
+    def retention(self) -> Retention:
+        """Which checkpoints are kept."""
+        return Retention(self.config.checkpoints.keep_last, self.config.checkpoints.keep_best)
+
+    @property
+    def evolution(self) -> Evolution:
+        """What PBT does."""
+        pbt = self.config.pbt
+        return Evolution(
+            seed=self.config.seed,
+            time_attr=pbt.time_attr,
+            interval=pbt.interval,
+            stop=self.config.stop.progress,
+            control=pbt.control,
+            rules=self.bound.rules,
+            score_rules=ScoreRules(pbt.score_window, pbt.min_episodes),
+            explorer=self.bound.explorer,
+            declared=self.bound.declared,
+            optimizer_state=pbt.optimizer_state,
+            cards={name: self._card(name) for name in self.species},
+        )
+
+    @property
+    def judge(self) -> Judge | None:
+        """How the run is judged at its end; None for not at all."""
+        if self.config.judge is None or self.environment is None:
+            return None
+        environment = self.environment.changed(self.config.judge.config)
+        return Judge(environment, self.config.learner.make, self.config.judge.episodes, self.config.seed)
+
+    def job(self, run: Path) -> WorkerJob:
+        """What every worker is given; the members are set per worker."""
+        return WorkerJob(
+            members=(),
+            run=run.absolute(),
+            learner=LearnerSource(
+                self.config.learner.make,
+                dict(self.config.learner.settings),
+                self.environment,
+                self.config.environment.num_worlds,
+            ),
+            evolution=self.evolution,
+            board=BoardShape(self.population, tuple(self.description.snapshot_bytes[name] for name in self.species)),
+            retention=self.retention,
+        )
+
+    def _card(self, species: str) -> dict[str, Any]:
+        environment = self.environment
+        return {
+            "architecture": self.description.architecture[species],
+            "learner": self.config.learner.make,
+            "environment": None if environment is None else {"make": environment.make, "config": environment.config},
+        }
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use, in a container for example
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

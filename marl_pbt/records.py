@@ -1,0 +1,198 @@
+"""Everything that a run leaves for people: lineage, TensorBoard, console, best policies, films, the closing judgement."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from marl_pbt.best_policies import BestPolicies
+from marl_pbt.config import config_to_yaml
+from marl_pbt.console import Console, open_console
+from marl_pbt.durable import write_durably
+from marl_pbt.figures import source_text, value_text
+from marl_pbt.judgement import judgement_lines, write_judgement
+from marl_pbt.lineage import LineageEvent
+from marl_pbt.lineage_store import LineageStore
+from marl_pbt.matches import MatchResult
+from marl_pbt.plan import RunPlan
+from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
+from marl_pbt.run_directory import RunDirectory, member_name
+from marl_pbt.run_state import RunState
+from marl_pbt.run_status import status_of
+from marl_pbt.status import RunDescription
+from marl_pbt.tasks import FilmTask, Task
+from marl_pbt.tensorboard.recorder import Recorder
+
+POPULATION_EVERY_S = 10.0
+PICTURE_EVERY_S = 60.0
+FILM = "film"
+JUDGE = "judge:"
+logger = logging.getLogger(__name__)
+
+
+class Records:
+    """The one place that writes a run's records, in the supervisor.
+
+    Args:
+        run: Where they lie.
+        plan: What is run.
+        resumed: True when the run has been here before.
+    """
+
+    def __init__(self, run: RunDirectory, plan: RunPlan, resumed: bool) -> None:
+        self._run = run
+        self._plan = plan
+        self._evolution = plan.evolution
+        self._lineage = LineageStore(run.lineage)
+        description = _describe(run, plan)
+        self._recorder = Recorder(run.tensorboard, description)
+        self._console: Console = open_console(description, sys.stdout)
+        self._best = BestPolicies(run, plan.config.pbt.min_episodes, self._evolution.rules.maximize)
+        self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
+        self._judged: dict[str, MatchResult] = {}
+        self._told_where = False
+        self._agent_steps = 0
+        if resumed:
+            self.say(f"going on with {run.root}")
+
+    def say(self, line: str) -> None:
+        """Show a line."""
+        self._console.say(line)
+
+    def take(self, report: MemberUp | UpdateDone | ReadyPassed, state: RunState) -> None:
+        """Record what a worker told."""
+        if isinstance(report, UpdateDone):
+            self._recorder.update(report)
+            return
+        new = self.note(report.events)
+        for event in self._lineage.events if not state.exploits else new:
+            if event.kind == "exploit":
+                state.exploits[event.policy] = state.exploits.get(event.policy, 0) + 1
+        if isinstance(report, MemberUp):
+            self._recorder.rewind(report.member, report.clocks)
+            return
+        for species in self._best.offer(report.rows):
+            logger.info("new best %s: %s", species, self._best.scores[species])
+        self._recorder.ready(report)
+
+    def note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
+        """Store events and say the exploits; those that are known already are left out of the answer."""
+        new = self._lineage.append(list(events))
+        for event in new:
+            if event.kind == "explore":
+                self.say(self._exploit_line(event))
+        return new
+
+    def tend(self, state: RunState, ask: Callable[[Task], bool] | None) -> None:
+        """Do what is due: draw, write what concerns all members, ask for a film.
+
+        Args:
+            state: Of the run.
+            ask: Gives a task to a worker; None when none is to be asked for.
+        """
+        now = time.monotonic()
+        self._agent_steps = state.agent_steps
+        self._console.update(status_of(state, self._evolution, now), now)
+        if self._is_due("population", POPULATION_EVERY_S, now):
+            self._record_population(state, now)
+        if self._is_due("picture", PICTURE_EVERY_S, now):
+            self._draw_lineage()
+        every_minutes = self._plan.config.films.every_minutes
+        if ask is not None and every_minutes is not None and self._has_best():
+            if self._is_due(FILM, 60.0 * every_minutes, now):
+                ask(self._film_task())
+
+    def take_answer(self, name: str, result: object) -> None:
+        """Record what a task gave."""
+        if isinstance(result, MatchResult):
+            self._judged[name.removeprefix(JUDGE)] = result
+        elif isinstance(result, bytes):
+            self._recorder.film(result, self._agent_steps)
+
+    def closing_tasks(self, state: RunState) -> list[Task]:
+        """What is to be done once nobody trains: the judgement, and a last film."""
+        tasks: list[Task] = []
+        judge = self._plan.judge
+        if judge is not None:
+            members = [member.index for member in state.members if member.state != "failed"]
+            tasks += judge.tasks(self._run, self._plan.species, members)
+            self.say(f"judging: {len(tasks)} pairings of {judge.episodes} episodes each")
+        if self._plan.config.films.every_minutes is not None and self._has_best():
+            tasks.append(self._film_task())
+        return tasks
+
+    def finish(self, state: RunState) -> None:
+        """Write and say what came of it all."""
+        self._record_population(state, time.monotonic())
+        self._draw_lineage()
+        self._console.update(status_of(state, self._evolution, time.monotonic()), time.monotonic())
+        self._console.close()
+        if self._judged:
+            write_judgement(self._run.judgement, self._judged, self._plan.config.judge.episodes)
+        for line in self._summary():
+            self.say(line)
+
+    def close(self) -> None:
+        """Flush and close every file."""
+        self._console.close()
+        self._recorder.close()
+        self._lineage.close()
+
+    def _summary(self) -> Iterable[str]:
+        yield ""
+        yield from judgement_lines(self._judged, self._plan.species)
+        for species, score in self._best.scores.items():
+            member, generation = self._best.holders[species]
+            path = self._run.best_policy(species)
+            yield f"{path}: {member_name(member)}@{generation}, {score.mean:.0f} ± {score.standard_error:.0f} in training"
+        yield f"curves, schedules, lineage: tensorboard --logdir {self._run.tensorboard}"
+
+    def _record_population(self, state: RunState, now: float) -> None:
+        rows = {species: state.rows(species) for species in self._plan.species}
+        clocks = {member.index: member.clocks for member in state.members}
+        self._recorder.population(rows, clocks, now - state.started_at)
+
+    def _draw_lineage(self) -> None:
+        for species, picture in self._recorder.lineage(self._lineage.events).items():
+            try:
+                write_durably(self._run.lineage_picture(species), picture)
+            except OSError as fault:
+                logger.warning("%s: %s", self._run.lineage_picture(species), fault)
+
+    def _film_task(self) -> FilmTask:
+        assert self._plan.environment is not None
+        seats = {species: str(self._run.best_policy(species)) for species in self._plan.species}
+        steps = self._plan.config.films.steps
+        return FilmTask(FILM, self._plan.environment, self._plan.config.learner.make, seats, steps, seed=0)
+
+    def _has_best(self) -> bool:
+        return self._plan.environment is not None and all(name in self._best.scores for name in self._plan.species)
+
+    def _is_due(self, what: str, every_s: float, now: float) -> bool:
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + every_s
+        return True
+
+    @staticmethod
+    def _exploit_line(event: LineageEvent) -> str:
+        changes = ", ".join(
+            f"{name} {value_text(change.old)} → {value_text(change.new)} ({change.operation})"
+            for name, change in event.changes.items()
+        )
+        who = f"{member_name(event.member)}@{event.generation}"
+        return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}: {changes or 'nothing declared to explore'}"
+
+
+def _describe(run: RunDirectory, plan: RunPlan) -> RunDescription:
+    declared = plan.evolution.declared
+    return RunDescription(
+        name=run.name,
+        species=plan.species,
+        population=plan.population,
+        hyperparameters=tuple((name, each.name) for name in plan.species for each in declared.get(name, ())),
+        maximize=plan.evolution.rules.maximize,
+        config_text=config_to_yaml(plan.config),
+    )

@@ -1,0 +1,56 @@
+"""`python -m marl_pbt.train CONFIG`: train a population, or go on with one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command.
+
+    Returns:
+        The exit code: 0 done, 1 the run failed, 2 the user's mistake, 128 + n stopped by signal n.
+    """
+    arguments = _parser().parse_args(argv)
+    if (arguments.config is None) == (arguments.resume is None):
+        _parser().error("give a CONFIG, or --resume RUN (which brings its own)")
+    from marl_pbt.protocols import UserError
+
+    try:
+        from marl_pbt.launch import Launch
+
+        return Launch(
+            config=arguments.config,
+            overrides=tuple(arguments.set),
+            name=arguments.name,
+            runs=arguments.runs_dir,
+            resume=arguments.resume,
+            command=["python", "-m", "marl_pbt.train", *(sys.argv[1:] if argv is None else argv)],
+        ).run()
+    except UserError as fault:
+        sys.stderr.writelines(f"error: {line}\n" for line in fault.faults)
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped at once; --resume goes on from the last checkpoints\n")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m marl_pbt.train",
+        description="Train a population of learners with Population Based Training.",
+        epilog="Example: python -m marl_pbt.train configs/ppg.yaml --set pbt.population=16 --name wide",
+    )
+    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a YAML file, e.g. configs/ppg.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
+    parser.add_argument("--name", help="the run's name (default: the config's with date and time)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run: its name, or its folder")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The learners of `agents/` keep the promises that every learner makes."""
+
+from agents import ppo, scripted
+from tests.agents.toy_worlds import ToyWorlds
+from tests.contracts.learner import LearnerContract
+
+
+class TestPPO(LearnerContract):
+    kind, settings, make_worlds = ppo.kind, {"n_steps": 8, "batch_size": 64, "net_arch": [16]}, ToyWorlds
+
+
+class TestRandom(LearnerContract):
+    kind, settings, make_worlds = scripted.random_kind, {"n_steps": 8}, ToyWorlds
