@@ -8,4 +8,9 @@ To read it in fifteen minutes: README.md → configs/ppg.yaml → `marl_pbt.prot
 `marl_pbt.explore` (what it decides) → `envs/predator_prey_grass` and `agents/ppo` (one environment, one learner).
 """
 
+import logging
+
 __version__ = "0.1.0"
+
+# What is logged is for those who ask for it (a run does); without this, Python would print warnings on its own.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -189,9 +189,15 @@ class Hyperparameter:
         return self.initial.sample(rng)
 
 
-def discrete_factors(factors: Sequence[float]) -> Factor:
-    """One of the factors, all alike (the PBT paper's perturb)."""
-    return lambda rng: float(factors[int(rng.integers(len(factors)))])
+@dataclass(frozen=True)
+class DiscreteFactors:
+    """A `Factor`: one of these, all alike (the PBT paper's perturb)."""
+
+    factors: tuple[float, ...]
+
+    def __call__(self, rng: np.random.Generator) -> float:
+        """Draw one."""
+        return float(self.factors[int(rng.integers(len(self.factors)))])
 
 
 def _clamped(target: float, distribution: Real | Integer, operation: str) -> Move:

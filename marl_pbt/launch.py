@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +57,12 @@ class Launch:
         ensure_rooms_on_path()
         run, loaded = self._resumed() if self.resume else self._fresh()
         plan = RunPlan.of(loaded)
-        if self.resume:
-            _check_checkpoints(run, plan)
-        else:
+        if not self.resume:
             run.create()
         run.lock(os.getpid())
         try:
-            return self._train(run, loaded, plan)
+            resumed_at = _resumed_at(run, plan) if self.resume else None
+            return self._train(run, loaded, plan, resumed_at)
         finally:
             run.unlock()
 
@@ -81,24 +81,26 @@ class Launch:
         run.open_existing()
         return run, load_config(run.config, self.overrides)
 
-    def _train(self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan) -> int:
+    def _train(
+        self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumed_at: Mapping[int, int] | None
+    ) -> int:
         write_durably(run.config, config_to_yaml(loaded.config).encode())
         write_provenance(run, self.command)
-        records = Records(run, plan, resumed=self.resume is not None)
-        try:
-            with open_run_log(run.log, records.say) as log:
-                for notice in loaded.notices:
-                    records.say(notice)
-                records.say(f"{run.root}: {plan.population} members on {plan.workers} workers")
-                if plan.worlds is not None:
-                    began = time.monotonic()
-                    warm_up(plan.worlds)  # once, before the workers would all compile the same
-                    if time.monotonic() - began > 2:
-                        records.say("compiled the environment's kernel (once per machine)")
-                outcome = Supervisor(plan.job(run.root), plan.workers, records, log).run(plan.time_limit_s)
-                records.finish(outcome.stopped)
-        finally:
-            records.close()
+        with (
+            contextlib.closing(Records(run, plan, resumed_at)) as records,
+            contextlib.closing(open_run_log(run.log, records.say)) as log,
+        ):
+            for notice in loaded.notices:
+                records.say(notice)
+            records.say(f"{run.root}: {plan.population} members on {plan.workers} workers")
+            if plan.worlds is not None:
+                began = time.monotonic()
+                warm_up(plan.worlds)  # once, before the workers would all compile the same
+                if time.monotonic() - began > 2:
+                    records.say("compiled the environment's kernel (once per machine)")
+            supervisor = Supervisor(plan.job(run.root), plan.workers, records, log)
+            outcome = supervisor.run(plan.time_limit_s)
+            records.finish(supervisor.state)
         return self._say_how_it_ended(run, plan, outcome)
 
     def _say_how_it_ended(self, run: RunDirectory, plan: RunPlan, outcome: Outcome) -> int:
@@ -113,13 +115,19 @@ class Launch:
         return 128 + outcome.signal if outcome.signal else 0
 
 
-def _check_checkpoints(run: RunDirectory, plan: RunPlan) -> None:
-    """Every member that ever wrote a checkpoint must have one that can be read, before anything is started."""
-    faults = []
+def _resumed_at(run: RunDirectory, plan: RunPlan) -> dict[int, int]:
+    """Per member the agent steps of its newest checkpoint; it must be readable before anything is started.
+
+    Raises:
+        UserError: A member has checkpoints, and none is whole.
+    """
+    steps, faults = {}, []
     for member in range(plan.population):
         try:
-            MemberCheckpoints(run.member(member), plan.retention).newest()
+            checkpoint = MemberCheckpoints(run.member(member), plan.retention).newest()
+            steps[member] = 0 if checkpoint is None else int(checkpoint.metadata["clocks"]["agent_steps"])
         except CheckpointError as fault:
             faults.append(f"{fault}: no whole checkpoint of this member is left; delete its folder to start it afresh")
     if faults:
         raise UserError(*faults)
+    return steps

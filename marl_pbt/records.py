@@ -1,17 +1,17 @@
-"""Everything that a run leaves for people: lineage, TensorBoard, console, best policies, films, the closing judgement."""
+"""Everything that a run leaves for people: lineage, TensorBoard, console, best policies, films, judgement."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from marl_pbt.best_policies import BestPolicies
 from marl_pbt.config import config_to_yaml
 from marl_pbt.console import Console, open_console
 from marl_pbt.durable import write_durably
-from marl_pbt.figures import source_text, value_text
+from marl_pbt.figures import score_text, source_text, value_text
 from marl_pbt.judgement import judgement_lines, write_judgement
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_store import LineageStore
@@ -38,23 +38,24 @@ class Records:
     Args:
         run: Where they lie.
         plan: What is run.
-        resumed: True when the run has been here before.
+        resumed_at: Per member the agent steps that it goes on from; None for a fresh run.
     """
 
-    def __init__(self, run: RunDirectory, plan: RunPlan, resumed: bool) -> None:
+    def __init__(self, run: RunDirectory, plan: RunPlan, resumed_at: Mapping[int, int] | None) -> None:
         self._run = run
         self._plan = plan
         self._evolution = plan.evolution
         self._lineage = LineageStore(run.lineage)
         description = _describe(run, plan)
-        self._recorder = Recorder(run.tensorboard, description)
+        self._recorder = Recorder(run.tensorboard, description, resumed_at, self._lineage.events)
         self._console: Console = open_console(description, sys.stdout)
         self._best = BestPolicies(run, plan.config.pbt.min_episodes, self._evolution.rules.maximize)
         self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
         self._judged: dict[str, MatchResult] = {}
-        self._told_where = False
         self._agent_steps = 0
-        if resumed:
+        minutes = plan.config.films.every_minutes
+        self._film_every_s = None if minutes is None else 60.0 * minutes
+        if resumed_at is not None:
             self.say(f"going on with {run.root}")
 
     def say(self, line: str) -> None:
@@ -71,10 +72,10 @@ class Records:
             if event.kind == "exploit":
                 state.exploits[event.policy] = state.exploits.get(event.policy, 0) + 1
         if isinstance(report, MemberUp):
-            self._recorder.rewind(report.member, report.clocks)
+            self._recorder.up(report)
             return
         for species in self._best.offer(report.rows):
-            logger.info("new best %s: %s", species, self._best.scores[species])
+            logger.info("new best %s: %s", species, score_text(self._best.scores[species]))
         self._recorder.ready(report)
 
     def note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
@@ -99,10 +100,8 @@ class Records:
             self._record_population(state, now)
         if self._is_due("picture", PICTURE_EVERY_S, now):
             self._draw_lineage()
-        every_minutes = self._plan.config.films.every_minutes
-        if ask is not None and every_minutes is not None and self._has_best():
-            if self._is_due(FILM, 60.0 * every_minutes, now):
-                ask(self._film_task())
+        if ask is not None and self._wants_films() and self._is_due(FILM, self._film_every_s, now):
+            ask(self._film_task())
 
     def take_answer(self, name: str, result: object) -> None:
         """Record what a task gave."""
@@ -119,7 +118,7 @@ class Records:
             members = [member.index for member in state.members if member.state != "failed"]
             tasks += judge.tasks(self._run, self._plan.species, members)
             self.say(f"judging: {len(tasks)} pairings of {judge.episodes} episodes each")
-        if self._plan.config.films.every_minutes is not None and self._has_best():
+        if self._wants_films():
             tasks.append(self._film_task())
         return tasks
 
@@ -129,8 +128,9 @@ class Records:
         self._draw_lineage()
         self._console.update(status_of(state, self._evolution, time.monotonic()), time.monotonic())
         self._console.close()
-        if self._judged:
-            write_judgement(self._run.judgement, self._judged, self._plan.config.judge.episodes)
+        judge = self._plan.judge
+        if judge is not None and self._judged:
+            write_judgement(self._run.judgement, self._judged, judge.episodes)
         for line in self._summary():
             self.say(line)
 
@@ -146,7 +146,7 @@ class Records:
         for species, score in self._best.scores.items():
             member, generation = self._best.holders[species]
             path = self._run.best_policy(species)
-            yield f"{path}: {member_name(member)}@{generation}, {score.mean:.0f} ± {score.standard_error:.0f} in training"
+            yield f"{path}: {member_name(member)}@{generation}, {score_text(score)} in training"
         yield f"curves, schedules, lineage: tensorboard --logdir {self._run.tensorboard}"
 
     def _record_population(self, state: RunState, now: float) -> None:
@@ -167,11 +167,13 @@ class Records:
         steps = self._plan.config.films.steps
         return FilmTask(FILM, self._plan.environment, self._plan.config.learner.make, seats, steps, seed=0)
 
-    def _has_best(self) -> bool:
-        return self._plan.environment is not None and all(name in self._best.scores for name in self._plan.species)
+    def _wants_films(self) -> bool:
+        """Once there is somebody to be filmed."""
+        has_best = all(name in self._best.scores for name in self._plan.species)
+        return self._film_every_s is not None and self._plan.environment is not None and has_best
 
-    def _is_due(self, what: str, every_s: float, now: float) -> bool:
-        if now < self._due[what]:
+    def _is_due(self, what: str, every_s: float | None, now: float) -> bool:
+        if every_s is None or now < self._due[what]:
             return False
         self._due[what] = now + every_s
         return True
@@ -183,7 +185,7 @@ class Records:
             for name, change in event.changes.items()
         )
         who = f"{member_name(event.member)}@{event.generation}"
-        return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}: {changes or 'nothing declared to explore'}"
+        return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}" + (f": {changes}" if changes else "")
 
 
 def _describe(run: RunDirectory, plan: RunPlan) -> RunDescription:

@@ -43,7 +43,5 @@ def _left_s(gained: float, missing: float, elapsed_s: float) -> float | None:
 
 
 def _member_status(member: MemberState) -> MemberStatus:
-    policies = {
-        name: PolicyStatus(row.newest, row.hyperparameters, row.parent) for name, row in member.rows.items()
-    }
+    policies = {name: PolicyStatus(row.newest, row.hyperparameters, row.parent) for name, row in member.rows.items()}
     return MemberStatus(member.index, member.state, member.generation, member.clocks.agent_steps, policies)

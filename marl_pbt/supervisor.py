@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import Any
 
+from marl_pbt.lineage import LineageEvent
 from marl_pbt.logs import RunLog
 from marl_pbt.records import Records
-
-from marl_pbt.lineage import LineageEvent
 from marl_pbt.reports import (
     MemberDone,
     MemberFailed,
@@ -147,7 +146,7 @@ class Supervisor:
 
     def _take_reports(self, timeout: float) -> None:
         waited: list[Any] = [seat.worker.connection for seat in self._seats if seat.worker is not None]
-        wait([*waited, self._signals], timeout)
+        wait([*waited, self._signals.fileno()], timeout)
         self._signals.drain()
         for seat in self._seats:
             if seat.worker is None:

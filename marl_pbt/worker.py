@@ -11,11 +11,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from marl_pbt.imports import ensure_rooms_on_path, load_object
-
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
+from marl_pbt.imports import ensure_rooms_on_path, load_object
 from marl_pbt.member import Member, Place
 from marl_pbt.protocols import Board, Interface, LearnerKind
 from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp

@@ -1,0 +1,217 @@
+"""The config, section by section: every key with its type, its bounds and its default."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+
+from marl_pbt.config.distributions import Declaration
+from marl_pbt.config.faults import Fault, shown
+from marl_pbt.config.sections import Count, NotNegative, Number, Positive, Section, Share, broken, wrong
+from marl_pbt.constraints import Constraint
+
+FITNESS_KEYS = ("compare", "episode_return_mean", "fitness", "judge", "metric", "min_episodes", "mode", "score_window")
+"""What a score means; if PBT could change it, it would learn to be scored well instead of to play well."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,47}")
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):  # 48: a run's name is this with date and time behind it, 64 in all
+        raise wrong("must be 1 to 48 of A-Z a-z 0-9 . _ - without a leading dot")
+    return value
+
+
+def _check_import_string(value: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", value):
+        raise wrong("must be an import string 'package.module:name'")
+    return value
+
+
+def _check_factors(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        raise wrong("must be a list of at least one factor")
+    return tuple(value)
+
+
+def _check_constraints(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise wrong("must be a list such as ['batch_size <= 4096']")
+    return tuple(value)
+
+
+def _check_constraint(value: str) -> str:
+    try:
+        Constraint.parse(value)
+    except ValueError as fault:
+        raise wrong(str(fault).partition(", got ")[0]) from None
+    return value
+
+
+def _check_not_fitness(declared: dict[str, Declaration]) -> dict[str, Declaration]:
+    faults = [
+        Fault(name, f"{key!r} is part of the definition of fitness and cannot be a hyperparameter")
+        for name in declared
+        for key in name.split(".")
+        if key in FITNESS_KEYS
+    ]
+    if faults:
+        raise broken(*faults)
+    return declared
+
+
+ImportString: TypeAlias = Annotated[StrictStr, AfterValidator(_check_import_string)]
+Settings: TypeAlias = dict[str, Any]
+
+
+class EnvironmentSection(Section):
+    """Where members train."""
+
+    make: ImportString | None = Field(
+        default=None, description="import string of a PettingZoo parallel environment's factory; null: none"
+    )
+    config: Settings = Field(default_factory=dict, description="handed to make(**config)")
+    num_worlds: Count = Field(default=16, description="copies of the environment that a member plays at once")
+
+    def broken_rules(self) -> Iterator[Fault]:
+        """Settings need something to be settings of."""
+        if self.make is None and self.config:
+            yield Fault("config", f"must be empty without environment.make, got {shown(self.config)}")
+
+
+class LearnerSection(Section):
+    """What trains."""
+
+    make: ImportString = Field(description="import string of the kind of learner")
+    settings: Settings = Field(default_factory=dict, description="checked by the learner itself")
+
+
+class MinGap(Section):
+    """A donor's score must exceed the loser's by more than the larger of the two."""
+
+    absolute: NotNegative = Field(default=0.0, description="in units of the score")
+    standard_errors: NotNegative = Field(default=1.0, description="in pooled standard errors; 0: off")
+
+
+class PBTSection(Section):
+    """Population Based Training: who copies whom, when, and what moves."""
+
+    population: Annotated[int, Number(low=1, high=1024, whole=True)] = Field(default=8, description="members")
+    control: Literal["pbt", "nothing"] = Field(default="pbt", description="nothing: N runs of the learner's settings")
+    time_attr: Literal["agent_steps", "env_steps", "updates", "seconds"] = Field(
+        default="agent_steps", description="the clock that intervals are measured in"
+    )
+    interval: Positive = Field(description="progress between two ready points")
+    burn_in: NotNegative | None = Field(default=None, description="progress before the first exploit; null: interval")
+    metric: Literal["episode_return_mean"] = Field(default="episode_return_mean", description="what is ranked")
+    mode: Literal["max", "min"] = Field(default="max", description="whether more is better")
+    selection: Literal["truncation"] = Field(default="truncation", description="who copies and who may be copied")
+    quantile_bottom: Annotated[float, Number(low=0, high=0.5)] = Field(default=0.25, description="share that copies")
+    quantile_top: Annotated[float, Number(low=0, high=0.5, low_is_open=True)] = Field(
+        default=0.25, description="share that may be copied"
+    )
+    donor: Literal["uniform"] = Field(default="uniform", description="which of those is copied")
+    copied: Literal["weights+hyperparameters"] = Field(
+        default="weights+hyperparameters", alias="copy", description="what an exploit takes from the donor"
+    )
+    optimizer_state: Literal["reset", "donor", "keep"] = Field(
+        default="reset", description="what becomes of the optimiser's moments in an exploit"
+    )
+    perturb_factors: Annotated[tuple[Positive, ...], BeforeValidator(_check_factors)] = Field(
+        default=(0.8, 1.25), description="an explore multiplies by one of these"
+    )
+    resample_probability: Share = Field(default=0.25, description="share of explores that draw afresh instead")
+    quorum: Annotated[float, Number(low=0, high=1, high_is_open=True)] = Field(
+        default=0.5, description="more than this share of members must have a score before anyone copies"
+    )
+    min_gap: MinGap = Field(default_factory=MinGap, description="by how much a donor must be better")
+    min_episodes: Count = Field(default=20, description="episodes behind a score for it to count")
+    score_window: Count = Field(default=40, description="the latest this many episodes make the score")
+    explorer: Literal["perturb"] = Field(default="perturb", description="how hyperparameters move after a copy")
+    compare: Literal["equal_progress", "latest"] = Field(
+        default="equal_progress", description="scores at the same ready point, or everyone's newest"
+    )
+    exploit_unit: Literal["species"] = Field(default="species", description="what is copied as one")
+    fitness: Literal["own_pair"] = Field(default="own_pair", description="against whom a member is scored")
+    constraints: Annotated[
+        tuple[Annotated[StrictStr, AfterValidator(_check_constraint)], ...], BeforeValidator(_check_constraints)
+    ] = Field(default=(), description="kept by explore: 'batch_size <= 4096', 'batch_size divides 8192'")
+    hyperparameters: Annotated[dict[str, Declaration], AfterValidator(_check_not_fitness)] = Field(
+        default_factory=dict, description="what may change, by name or species.name, with its distribution"
+    )
+
+    def broken_rules(self) -> Iterator[Fault]:
+        """Clocks that count are whole numbers; a window must hold the episodes that a score needs."""
+        for key, value in (("interval", self.interval), ("burn_in", self.burn_in or 0)):
+            yield from broken_clock(self.time_attr, key, value)
+        if self.score_window < self.min_episodes:
+            yield Fault("score_window", f"must be at least min_episodes ({self.min_episodes}), got {self.score_window}")
+
+
+class StopSection(Section):
+    """When the run ends."""
+
+    progress: Positive = Field(description="per member, in pbt.time_attr")
+    minutes: Positive | None = Field(default=None, description="wall time of the whole run; null: no limit")
+
+
+class CheckpointsSection(Section):
+    """Which checkpoints of each member are kept."""
+
+    keep_last: Count = Field(default=2, description="the newest this many")
+    keep_best: Annotated[int, Number(low=0, whole=True)] = Field(default=1, description="the best this many")
+
+
+class FilmsSection(Section):
+    """The current best playing, as a GIF in TensorBoard."""
+
+    every_minutes: Positive | None = Field(default=2.0, description="null: none")
+    steps: Count = Field(default=300, description="env steps of a film")
+
+
+class JudgeSection(Section):
+    """The closing judgement: the best of each species against each other and against random."""
+
+    episodes: Count = Field(default=8, description="per pairing")
+    config: Settings = Field(default_factory=dict, description="changes to environment.config")
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    name: Annotated[StrictStr, AfterValidator(_check_name)] = Field(default="run", description="prefix of the run's")
+    seed: Annotated[int, Number(low=0, whole=True)] = Field(default=0, description="of all randomness")
+    environment: EnvironmentSection = Field(default_factory=EnvironmentSection)
+    learner: LearnerSection
+    pbt: PBTSection
+    stop: StopSection
+    workers: Count | None = Field(default=None, description="processes; null: one per core")
+    checkpoints: CheckpointsSection = Field(default_factory=CheckpointsSection)
+    films: FilmsSection = Field(default_factory=FilmsSection)
+    judge: JudgeSection | None = Field(default_factory=JudgeSection, description="null: none")
+
+    def broken_rules(self) -> Iterator[Fault]:
+        """Clocks that count are whole numbers."""
+        yield from broken_clock(self.pbt.time_attr, "stop.progress", self.stop.progress)
+
+
+def broken_clock(time_attr: str, key: str, value: float) -> Iterator[Fault]:
+    """What a clock that counts cannot reach exactly."""
+    if time_attr != "seconds" and value != math.floor(value):
+        yield Fault(key, f"must be a whole number of {time_attr}, got {shown(value)}")
+
+
+def notices_of(config: RunConfig) -> Iterator[str]:
+    """What is legal but hardly meant; one line each."""
+    pbt = config.pbt
+    if pbt.population == 1 and pbt.control == "pbt":
+        yield "pbt.population: 1 member has nobody to copy; PBT will do nothing"
+    if config.stop.progress < pbt.interval:
+        yield f"stop.progress: {config.stop.progress:g} ends before the first ready point at {pbt.interval:g}"
+    drift = math.prod(pbt.perturb_factors)
+    if not math.isclose(drift, 1.0, rel_tol=0.01) and pbt.hyperparameters:
+        yield f"pbt.perturb_factors: their product is {drift:.3g}, so values drift; f and 1/f do not"

@@ -1,0 +1,66 @@
+"""Pydantic's errors as faults: every one of them, in our words, with the keys as the user wrote them."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from marl_pbt.config.faults import Fault, did_you_mean, joined, shown
+from marl_pbt.config.models import RunConfig
+
+_RULES: Mapping[str, str] = {
+    "bool_type": "must be true or false",
+    "dict_type": "must map names to values",
+    "model_type": "must hold keys with values",
+    "string_type": "must be a string",
+    "tuple_type": "must be a list",
+}
+
+
+def validate(data: Any) -> RunConfig | list[Fault]:
+    """The config, or everything that is wrong with it."""
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        return [fault for details in error.errors(include_url=False) for fault in _faults(details)]
+
+
+def known_keys(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of the section at a path; none where it is free."""
+    model: type[BaseModel] | None = RunConfig
+    for part in path:
+        if model is None:
+            return ()
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        # A name that is no key stands in a dict of sections: the section is that of the dict's values.
+        model = _section_in(fields[part]) if part in fields else model
+    return () if model is None else tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def _faults(details: ErrorDetails) -> Iterator[Fault]:
+    # `<value>` and its like are the branches of `initial`, not keys.
+    path = tuple(str(part) for part in details["loc"] if not str(part).startswith("<"))
+    key, kind, context = joined(path), details["type"], details.get("ctx", {})
+    if kind == "broken_rules":
+        for fault in context["faults"]:
+            yield Fault(joined(part for part in (key, fault.key) if part), fault.message)
+    elif kind == "extra_forbidden":
+        yield Fault(key, f"unknown key{did_you_mean(path[-1], known_keys(path[:-1]))}")
+    elif kind == "missing":
+        yield Fault(key, "is missing")
+    elif kind == "literal_error":
+        yield Fault(key, f"must be {context['expected']}, got {shown(details['input'])}")
+    else:
+        rule = context.get("rule") or _RULES.get(kind) or details["msg"]
+        yield Fault(key, f"{rule}, got {shown(details['input'])}")
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_section_in(argument) for argument in typing.get_args(annotation))
+    return next((section for section in found if section is not None), None)

@@ -1,0 +1,109 @@
+"""The lineage in words: a line per exploit, a table of the latest, the ancestry of the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from marl_pbt.explore import Change
+from marl_pbt.figures import score_text, short_count, source_text, value_text
+from marl_pbt.lineage import LineageEvent, Segment
+from marl_pbt.lines_of_descent import Copy, Descent
+from marl_pbt.protocols import HyperparameterValue
+from marl_pbt.run_directory import member_name
+from marl_pbt.standings import Score
+
+
+def exploit_lines(events: Iterable[LineageEvent]) -> list[str]:
+    """One line per exploit among the events of a ready point, for the console."""
+    told = list(events)
+    lines = []
+    for policy in dict.fromkeys(event.policy for event in told):
+        for copy in Descent.of(told, policy).copies():
+            changes = changes_text(copy.explore.changes) if copy.explore is not None else ""
+            who = f"{member_name(copy.exploit.member)} copies {policy} of {source_text(copy.exploit.parent)}"
+            lines.append(f"{who}: {changes}" if changes else who)
+    return lines
+
+
+def changes_text(changes: Mapping[str, Change]) -> str:
+    """`learning_rate 1e-3 → 8e-4 (×0.8), …`."""
+    return ", ".join(
+        f"{name} {value_text(change.old)} → {value_text(change.new)} ({change.operation})"
+        for name, change in changes.items()
+    )
+
+
+def lineage_markdown(events: Iterable[LineageEvent], policy: str, maximize: bool, latest: int = 20) -> str:
+    """The ancestry of the best policy of now, and a table of the latest exploits, newest first.
+
+    Args:
+        events: Of the run, in the order they were told.
+        policy: The species.
+        maximize: True when a larger score is better.
+        latest: How many exploits.
+    """
+    descent = Descent.of(events, policy)
+    copies = descent.copies()
+    best = descent.best(maximize)
+    parts = []
+    if best is not None:
+        where = f"{member_name(best.member)} at ready point {best.generation}"
+        parts += [
+            f"### Ancestry of the best: {where}, score {_score(best.score)}",
+            _ancestry_table(descent.ancestry(best)),
+        ]
+    parts.append(f"### {len(copies)} exploits")
+    if copies:
+        parts.append(_exploits_table(copies[::-1][:latest]))
+    return "\n\n".join(parts)
+
+
+def _exploits_table(copies: list[Copy]) -> str:
+    rows = [
+        "| member | at agent steps | copied | its score | copied score | changes |",
+        "|---|---:|---|---:|---:|---|",
+    ]
+    for copy in copies:
+        parent = copy.exploit.parent
+        cells = (
+            f"{copy.exploit.member:02d}",
+            short_count(copy.exploit.clocks.agent_steps),
+            "" if parent is None else f"{parent.member:02d}@{parent.generation}",
+            _score(copy.score),
+            _score(copy.donor_score),
+            changes_text(copy.explore.changes) if copy.explore is not None else "",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _ancestry_table(segments: list[Segment]) -> str:
+    rows = ["| member | ready points | agent steps | last score | hyperparameters |", "|---|---|---|---:|---|"]
+    for segment in segments:
+        if not segment.events:
+            continue
+        scores = [event.score for event in segment.events if event.kind == "ready"]
+        clocks = [segment.events[0].clocks.agent_steps, segment.events[-1].clocks.agent_steps]
+        cells = (
+            f"{segment.member:02d}",
+            f"{segment.first} – {segment.last}",
+            " – ".join(map(short_count, clocks)),
+            _score(scores[-1] if scores else None),
+            _values(_lived_with(segment)),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _lived_with(segment: Segment) -> Mapping[str, HyperparameterValue]:
+    """What was in force after the exploit and explore that began the stretch."""
+    begun = [event for event in segment.events if event.kind in ("start", "exploit", "explore")]
+    return (begun or list(segment.events))[-1].hyperparameters
+
+
+def _values(values: Mapping[str, HyperparameterValue]) -> str:
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+
+
+def _score(score: Score | None) -> str:
+    return "–" if score is None else score_text(score)
