@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.live import Live
 
-REDRAW_INTERVAL_S = 0.25
+REDRAW_INTERVAL_S = 1.0
 
 
 class Console(Protocol):
@@ -108,7 +108,7 @@ class LiveConsole:
         self._live: Live = Live(console=screen, auto_refresh=False, vertical_overflow="crop")
 
     def update(self, status: RunStatus, now: float) -> None:
-        """Draw, at most four times a second."""
+        """Draw, at most once a second: a drawing takes some 10 ms that the workers could use."""
         self._status = status
         if now - self._drawn_at < REDRAW_INTERVAL_S:
             return

@@ -32,11 +32,6 @@ class DoubleBuffer:
         """Bytes of memory for payloads of up to `capacity` bytes, a multiple of 8."""
         return 2 * (_HEADER.size + -(-capacity // 8) * 8)
 
-    @property
-    def version(self) -> int:
-        """Counts the writes; 0 before the first."""
-        return max(version for version, _, _ in map(self._header, self._halves))
-
     def write(self, payload: bytes) -> None:
         """Replace the payload.
 

@@ -80,6 +80,6 @@ def judgement_lines(results: Mapping[str, MatchResult], species: Sequence[str]) 
         lines.append(f"episode length: {everyone_random.length} with random ones")
     members = {name: result for name, result in results.items() if name.startswith("member_")}
     if members:
-        lengths = ", ".join(f"{name} {result.length.mean:.0f}" for name, result in members.items())
+        lengths = ", ".join(f"{name} {result.length.mean:.0f}" for name, result in sorted(members.items()))
         lines.append(f"episode length of each member's own: {lengths}")
     return lines

@@ -8,19 +8,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints
 from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
 from marl_pbt.durable import write_durably
 from marl_pbt.environments import warm_up
 from marl_pbt.imports import ensure_rooms_on_path
-from marl_pbt.logs import open_run_log
 from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
 from marl_pbt.provenance import write_provenance
-from marl_pbt.records import Records
 from marl_pbt.run_directory import RunDirectory, existing_run, new_run
-from marl_pbt.supervisor import Outcome, Supervisor
+
+if TYPE_CHECKING:
+    from marl_pbt.supervisor import Outcome
 
 MAY_CHANGE_ON_RESUME = ("stop.", "workers", "films.", "judge.", "checkpoints.")
 
@@ -84,6 +85,11 @@ class Launch:
     def _train(
         self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumed_at: Mapping[int, int] | None
     ) -> int:
+        # Not before: what they import takes longer than a fault in the config takes to tell.
+        from marl_pbt.logs import open_run_log
+        from marl_pbt.records import Records
+        from marl_pbt.supervisor import Supervisor
+
         write_durably(run.config, config_to_yaml(loaded.config).encode())
         write_provenance(run, self.command)
         with (

@@ -34,12 +34,14 @@ class LineageStore:
         Returns:
             The events that were not there yet.
         """
-        new = [event for event in events if event.event_id not in self._known]
-        for event in new:
-            self._known.add(event.event_id)
-            self.events.append(event)
-            self._file.write(event.to_line() + "\n")
+        new = []
+        for event in events:
+            if event.event_id not in self._known:
+                self._known.add(event.event_id)
+                new.append(event)
+                self._file.write(event.to_line() + "\n")
         self._file.flush()
+        self.events += new
         return new
 
     def close(self) -> None:

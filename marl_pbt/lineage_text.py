@@ -1,28 +1,16 @@
-"""The lineage in words: a line per exploit, a table of the latest, the ancestry of the best."""
+"""The lineage in words: the ancestry of the best policy, a table of the latest exploits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from marl_pbt.explore import Change
-from marl_pbt.figures import score_text, short_count, source_text, value_text
+from marl_pbt.figures import score_text, short_count, value_text
 from marl_pbt.lineage import LineageEvent, Segment
 from marl_pbt.lines_of_descent import Copy, Descent
 from marl_pbt.protocols import HyperparameterValue
 from marl_pbt.run_directory import member_name
 from marl_pbt.standings import Score
-
-
-def exploit_lines(events: Iterable[LineageEvent]) -> list[str]:
-    """One line per exploit among the events of a ready point, for the console."""
-    told = list(events)
-    lines = []
-    for policy in dict.fromkeys(event.policy for event in told):
-        for copy in Descent.of(told, policy).copies():
-            changes = changes_text(copy.explore.changes) if copy.explore is not None else ""
-            who = f"{member_name(copy.exploit.member)} copies {policy} of {source_text(copy.exploit.parent)}"
-            lines.append(f"{who}: {changes}" if changes else who)
-    return lines
 
 
 def changes_text(changes: Mapping[str, Change]) -> str:

@@ -11,10 +11,11 @@ from marl_pbt.best_policies import BestPolicies
 from marl_pbt.config import config_to_yaml
 from marl_pbt.console import Console, open_console
 from marl_pbt.durable import write_durably
-from marl_pbt.figures import score_text, source_text, value_text
+from marl_pbt.figures import score_text, source_text
 from marl_pbt.judgement import judgement_lines, write_judgement
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_store import LineageStore
+from marl_pbt.lineage_text import changes_text
 from marl_pbt.matches import MatchResult
 from marl_pbt.plan import RunPlan
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
@@ -53,8 +54,11 @@ class Records:
         self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
         self._judged: dict[str, MatchResult] = {}
         self._agent_steps = 0
+        self._is_success = False
+        self._began_at = time.monotonic()
         minutes = plan.config.films.every_minutes
-        self._film_every_s = None if minutes is None else 60.0 * minutes
+        self._has_films = minutes is not None and plan.environment is not None
+        self._film_every_s = 60.0 * (minutes or 0.0)
         if resumed_at is not None:
             self.say(f"going on with {run.root}")
 
@@ -98,9 +102,13 @@ class Records:
         self._console.update(status_of(state, self._evolution, now), now)
         if self._is_due("population", POPULATION_EVERY_S, now):
             self._record_population(state, now)
-        if self._is_due("picture", PICTURE_EVERY_S, now):
+        if self._is_due("picture", self._longer_and_longer(PICTURE_EVERY_S, now), now):
             self._draw_lineage()
-        if ask is not None and self._wants_films() and self._is_due(FILM, self._film_every_s, now):
+        if (
+            ask is not None
+            and self._wants_films()
+            and self._is_due(FILM, self._longer_and_longer(self._film_every_s, now), now)
+        ):
             ask(self._film_task())
 
     def take_answer(self, name: str, result: object) -> None:
@@ -124,6 +132,7 @@ class Records:
 
     def finish(self, state: RunState) -> None:
         """Write and say what came of it all."""
+        self._is_success = any(member.state != "failed" for member in state.members)
         self._record_population(state, time.monotonic())
         self._draw_lineage()
         self._console.update(status_of(state, self._evolution, time.monotonic()), time.monotonic())
@@ -137,7 +146,7 @@ class Records:
     def close(self) -> None:
         """Flush and close every file."""
         self._console.close()
-        self._recorder.close()
+        self._recorder.close(self._is_success)
         self._lineage.close()
 
     def _summary(self) -> Iterable[str]:
@@ -169,21 +178,21 @@ class Records:
 
     def _wants_films(self) -> bool:
         """Once there is somebody to be filmed."""
-        has_best = all(name in self._best.scores for name in self._plan.species)
-        return self._film_every_s is not None and self._plan.environment is not None and has_best
+        return self._has_films and all(name in self._best.scores for name in self._plan.species)
 
-    def _is_due(self, what: str, every_s: float | None, now: float) -> bool:
-        if every_s is None or now < self._due[what]:
+    def _longer_and_longer(self, wait_s: float, now: float) -> float:
+        """For what costs a second of time or a megabyte of disk each: runs may last for days."""
+        return max(wait_s, (now - self._began_at) / 4)
+
+    def _is_due(self, what: str, every_s: float, now: float) -> bool:
+        if now < self._due[what]:
             return False
         self._due[what] = now + every_s
         return True
 
     @staticmethod
     def _exploit_line(event: LineageEvent) -> str:
-        changes = ", ".join(
-            f"{name} {value_text(change.old)} → {value_text(change.new)} ({change.operation})"
-            for name, change in event.changes.items()
-        )
+        changes = changes_text(event.changes)
         who = f"{member_name(event.member)}@{event.generation}"
         return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}" + (f": {changes}" if changes else "")
 

@@ -149,8 +149,11 @@ def _array(name: str, entry: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise SnapshotError(f"tensor {name!r} has dtype {entry['dtype']}, which no snapshot of ours has")
-    # A copy: arrays of a snapshot can be written to.
-    return np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"]).copy()
+    try:
+        # A copy: arrays of a snapshot can be written to.
+        return np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"]).copy()
+    except ValueError as fault:  # an empty array of a shape that numpy cannot hold
+        raise SnapshotError(f"damaged: tensor {name!r}: {fault}") from fault
 
 
 def _digest(text: str, tensors: Tensors) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
 from marl_pbt.config.faults import Fault, shown
 from marl_pbt.config.sections import Number, Section, Whole, wrong
@@ -69,6 +69,13 @@ class Prior(Section):
     choice: Values | None = Field(default=None, description="values without an order: drawn afresh or kept")
     ordered: Values | None = Field(default=None, description="values in order: moves one place left or right")
     both: Both | None = Field(default=None, alias="bool", description="[false, true]")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_form(cls, value: Any) -> Any:
+        if not isinstance(value, dict | Prior):
+            raise wrong("must be a distribution such as {loguniform: [low, high]}")
+        return value
 
     @property
     def given(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marl_pbt.config.distributions import DISTRIBUTIONS
-from marl_pbt.config.faults import Fault
+from marl_pbt.config.faults import Fault, did_you_mean
 from marl_pbt.config.yaml_file import MAX_DEPTH
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -89,11 +89,12 @@ def _leaves(declared: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[t
 
 
 def _is_group(value: dict[str, Any]) -> bool:
-    """True for what holds declarations, such as a species; a misspelt distribution does not."""
+    """True for what holds declarations, such as a species, and not for a misspelt distribution."""
     if any(key in (*DISTRIBUTIONS, "initial") for key in value):
         return False
-    children = value.values()
-    return any(isinstance(child, dict) for child in children) or all(child is None for child in children)
+    return any(isinstance(child, dict) for child in value.values()) or not any(
+        did_you_mean(key, DISTRIBUTIONS) for key in value
+    )
 
 
 def _place(nested: dict[str, Any], path: tuple[str, ...], value: Any) -> list[Fault]:

@@ -1,7 +1,8 @@
 """The curves along the ancestry of the best policy of now: the score and the hyperparameters that its line has lived.
 
-Another line may be the best next time. So the folder's event file is replaced whole by a new one; the new file, written
-before the old one goes, begins with a restart at step 0, which takes back what TensorBoard has read of the old one.
+Another line may be the best next time. So all of the curves are written anew, into a new event file that begins with a
+restart at step 0: that takes back what TensorBoard has read before. The file before it stays until the next time: the
+TensorBoard that reads without its data server never gets over the loss of the file that it is reading.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class AncestryCurves:
         points = _points(self._species, self._names, segments)
         if not points or points == self._written:
             return
-        old = list(self._folder.glob("events.out.tfevents.*")) if self._folder.is_dir() else []
+        old = sorted(self._folder.glob("events.out.tfevents.*"))[:-1] if self._folder.is_dir() else []
         writer = EventWriter(self._folder, self._clock)
         writer.start_after(-1)
         for step, values in sorted(points.items()):

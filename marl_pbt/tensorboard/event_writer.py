@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,6 @@ class EventWriter:
         self._pending = io.BytesIO()
         self._records = RecordWriter(self._pending)
         self._flushed_at = clock()
-        self.non_finite = 0
         self._file: io.FileIO | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -64,15 +62,11 @@ class EventWriter:
         """
         log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._write(event_pb2.Event(step=step + 1, session_log=log))
-        self.flush()
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Write a point each. What is not finite is left out and counted: a curve with it cannot be scaled."""
-        finite = {tag: float(value) for tag, value in values.items() if math.isfinite(value)}
-        if len(finite) < len(values):
-            self._count_non_finite(set(values) - set(finite), step)
-        if finite:
-            points = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in finite.items()]
+        """Write a point each. NaN and infinity go in as they are: TensorBoard shows a triangle and a gap."""
+        points = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        if points:
             self.summary(summary_pb2.Summary(value=points), step)
 
     def summary(self, summary: Any, step: int) -> None:
@@ -104,16 +98,6 @@ class EventWriter:
         if self._file is not None:
             event.wall_time = self._clock()
             self._records.write(event.SerializeToString())
-
-    def _count_non_finite(self, tags: Iterable[str], step: int) -> None:
-        self.non_finite += 1
-        if self.non_finite == 1:
-            logger.warning(
-                "%s: %s not finite at step %d; left out of TensorBoard, here and from now on",
-                self.folder.name,
-                ", ".join(sorted(tags)),
-                step,
-            )
 
     def _go_quiet(self, fault: OSError) -> None:
         # The same words for every run of a disk, so that the console says them once.

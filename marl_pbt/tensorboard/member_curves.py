@@ -98,7 +98,7 @@ class MemberCurves:
         counts = {f"exploits/{species}": float(len(copied)) for species, copied in self._copied.items()}
         founders = {f"founder/{species}": float(row.founder) for species, row in report.rows.items()}
         until_now = {tag: before.get(tag, value) for tag, value in after.items()}
-        self.writer.scalars(scores_of(report.events) | until_now | counts | founders, self._step)
+        self.writer.scalars(_scores_of(report.events) | until_now | counts | founders, self._step)
         # A step later, so that the curve has a corner: of two points at one step TensorBoard keeps one.
         self.writer.scalars({tag: value for tag, value in after.items() if until_now[tag] != value}, self._step + 1)
         self.writer.flush()
@@ -162,11 +162,11 @@ def score_points(species: str, score: Score) -> dict[str, float]:
     }
 
 
-def scores_of(events: Sequence[LineageEvent]) -> dict[str, float]:
-    """What the ready points among the events were worth; one that is not finite is no point of a curve."""
+def _scores_of(events: Sequence[LineageEvent]) -> dict[str, float]:
+    """What the ready points among the events were worth."""
     points: dict[str, float] = {}
     for event in events:
-        if event.kind == "ready" and event.score is not None and event.score.is_finite:
+        if event.kind == "ready" and event.score is not None:
             points |= score_points(event.policy, event.score)
     return points
 

@@ -48,6 +48,7 @@ class Recorder:
         self._has_hparams = resume is not None and any(resume.values())
         resumed_at = None if resume is None else sum(resume.values())
         self._population = PopulationCurves(folder / "population", description, clock, resumed_at, history)
+        self._film_step = 0
         self._members = [
             MemberCurves(
                 folder,
@@ -132,9 +133,10 @@ class Recorder:
             step: Agent steps of the population.
 
         Raises:
-            ValueError: It is no GIF.
+            ValueError: It is no picture.
         """
-        self._population.writer.summary(picture_summary("film/best", gif), step)
+        self._film_step = max(self._film_step, step)
+        self._population.writer.summary(picture_summary("film/best", gif), self._film_step)
         self._population.writer.flush()
 
     def close(self, is_success: bool = True) -> None:

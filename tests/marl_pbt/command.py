@@ -1,0 +1,125 @@
+"""Runs the train command as a user does, in a session of its own of which nothing may be left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SHARED_MEMORY = Path("/dev/shm")
+
+TOY = """\
+name: toy
+seed: {seed}
+environment: {{make: null}}
+learner:
+  make: tests.marl_pbt.toy_learner:kind
+  settings: {settings}
+pbt:
+  population: {population}
+  interval: 400
+  min_episodes: 2
+  score_window: 4
+  hyperparameters:
+    learning_rate: {{loguniform: [1.0e-4, 0.5]}}
+    ent_coef: {{loguniform: [1.0e-4, 0.5]}}
+stop: {{progress: {stop}}}
+workers: 2
+judge: null
+"""
+
+
+def toy_config(folder: Path, stop: int = 4000, population: int = 4, seed: int = 0, settings: str = "{}") -> Path:
+    """A config that is trained in a second or two, plus the processes' start."""
+    path = folder / "toy.yaml"
+    path.write_text(TOY.format(seed=seed, settings=settings, population=population, stop=stop))
+    return path
+
+
+@dataclass
+class Command:
+    """A train command that runs."""
+
+    process: subprocess.Popen[str]
+    shm_before: set[Path] = field(default_factory=set)
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers, oldest first."""
+        return [pid for pid in self.session() if pid != self.process.pid and "spawn_main" in _command_line(pid)]
+
+    def session(self) -> list[int]:
+        """All living processes of the command's session."""
+        return sorted(pid for pid in _process_ids() if self._is_ours(pid))
+
+    def wait_until(self, condition: object, timeout_s: float = 60.0) -> None:
+        """Look again and again until the condition, a callable, holds."""
+        assert callable(condition)
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert self.process.poll() is None, f"it ended early: {self.process.communicate()}"
+            assert time.monotonic() < deadline, "what was waited for did not come"
+            time.sleep(0.01)
+
+    def finish(self, timeout_s: float = 90.0) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        out, err = self.process.communicate(timeout=timeout_s)
+        return self.process.returncode, out, err
+
+    def assert_nothing_is_left(self) -> None:
+        """No process, no file in shared memory."""
+        deadline = time.monotonic() + 2.0
+        while self.session() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.session() == []
+        left = {path for path in set(SHARED_MEMORY.iterdir()) - self.shm_before if str(self.process.pid) in path.name}
+        assert left == set()
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False
+        return int(fields[3]) == self.process.pid and fields[0] != "Z"
+
+
+@contextlib.contextmanager
+def train(*arguments: str, cwd: Path = REPOSITORY) -> Iterator[Command]:
+    """`python -m marl_pbt.train …`; whatever happens, nothing of it lives on."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "marl_pbt.train", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+    )
+    command = Command(process, set(SHARED_MEMORY.iterdir()))
+    try:
+        yield command
+    finally:
+        for pid in command.session():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def _process_ids() -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())

@@ -1,0 +1,168 @@
+"""`best/<species>.safetensors` at any time."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+
+from marl_pbt.best_policies import BestPolicies
+from marl_pbt.checkpoints import MemberCheckpoints, Retention
+from marl_pbt.run_directory import RunDirectory
+from marl_pbt.snapshot import Snapshot, decode
+from marl_pbt.standings import BoardRow, Score
+
+
+class Run:
+    """A run's directory, and members that pass ready points in it."""
+
+    def __init__(self, tmp_path, maximize=True):
+        self.directory = RunDirectory(tmp_path / "run")
+        if not self.directory.root.exists():
+            self.directory.create()
+        self.maximize = maximize
+        self.best = self.reopened()
+
+    def reopened(self):
+        return BestPolicies(self.directory, min_episodes=20, maximize=self.maximize)
+
+    def offer(self, member, generation, mean, episodes=20, error=1.0, hare=None, checkpoint=True):
+        scores = {"fox": Score(mean, error, episodes)} | ({} if hare is None else {"hare": Score(hare, 1.0, 20)})
+        if checkpoint:
+            published = {
+                name: {"member": member, "generation": generation, "score": score.to_json()}
+                for name, score in scores.items()
+            }
+            tensors = {f"{name}/policy/w": np.full(1000, 1000 * member + generation, np.float32) for name in scores}
+            checkpoints = MemberCheckpoints(self.directory.member(member), Retention(), self.maximize)
+            checkpoints.write(generation, Snapshot({"kind": "checkpoint", "published": published}, tensors), {})
+        rows = {
+            name: BoardRow(member, generation, history=((generation, score),), snapshot_generation=generation)
+            for name, score in scores.items()
+        }
+        return self.best.offer(rows)
+
+    def held(self, species="fox"):
+        return decode(self.directory.best_policy(species).read_bytes())
+
+
+def test_the_first_sound_score_makes_the_file(tmp_path):
+    run = Run(tmp_path)
+    assert run.offer(3, 1, -50.0) == ["fox"]
+    assert run.held().metadata["member"] == 3
+    assert run.held().tensors["policy/w"].tolist() == [3001.0] * 1000
+    assert run.best.holders["fox"] == (3, 1)
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_only_a_better_score_replaces_it(tmp_path, maximize):
+    """D20, R36."""
+    sign = 1 if maximize else -1
+    run = Run(tmp_path, maximize)
+    run.offer(0, 1, sign * 10.0)
+    assert run.offer(1, 1, sign * 10.0) == []
+    assert run.offer(1, 2, sign * 9.0) == []
+    assert run.held().metadata["member"] == 0
+    assert run.offer(2, 1, sign * 10.5) == ["fox"]
+    assert run.held().metadata["member"] == 2
+
+
+@pytest.mark.parametrize(
+    ("mean", "episodes", "error"),
+    [
+        (math.nan, 20, 1.0),
+        (math.inf, 20, 1.0),
+        (-math.inf, 20, 1.0),
+        (99.0, 19, 1.0),
+        (99.0, 0, 0.0),
+        (99.0, 20, math.nan),
+    ],
+)
+def test_what_is_not_finite_or_too_thinly_based_never_becomes_the_best(tmp_path, mean, episodes, error):
+    """D20, in either mode, be it the first or not."""
+    for maximize in (True, False):
+        run = Run(tmp_path / str(maximize), maximize)
+        assert run.offer(0, 1, mean, episodes, error) == []
+        assert not run.directory.best_policy("fox").exists()
+        run.offer(0, 2, 5.0)
+        assert run.offer(0, 3, mean, episodes, error) == []
+        assert run.held().metadata["generation"] == 2
+
+
+def test_a_pending_policy_never_becomes_the_best(tmp_path):
+    run = Run(tmp_path)
+    row = BoardRow(0, 2, history=((2, Score(99.0, 1.0, 20)),), last_exploit=2)
+    assert run.best.offer({"fox": row, "hare": BoardRow(0, 2)}) == []
+
+
+def test_species_have_a_best_each(tmp_path):
+    run = Run(tmp_path)
+    run.offer(0, 1, 10.0, hare=1.0)
+    assert run.offer(1, 1, 5.0, hare=2.0) == ["hare"]
+    assert (run.held("fox").metadata["member"], run.held("hare").metadata["member"]) == (0, 1)
+
+
+def test_a_resumed_run_does_not_replace_its_best_by_something_lower(tmp_path):
+    """D20."""
+    run = Run(tmp_path)
+    run.offer(0, 1, 10.0)
+    run = Run(tmp_path)
+    assert run.best.holders == {"fox": (0, 1)}
+    assert run.offer(1, 1, 9.0) == []
+    assert run.offer(1, 2, 11.0) == ["fox"]
+
+
+def test_a_best_file_that_is_damaged_is_said_and_replaced(tmp_path, caplog):
+    run = Run(tmp_path)
+    run.offer(0, 1, 10.0)
+    run.directory.best_policy("fox").write_bytes(b"damaged")
+    run = Run(tmp_path)
+    assert str(run.directory.best_policy("fox")) in caplog.text
+    assert run.offer(1, 1, 9.0) == ["fox"]
+    assert run.held().metadata["member"] == 1
+
+
+def test_a_ready_point_whose_checkpoint_is_gone_already_is_passed_over(tmp_path):
+    run = Run(tmp_path)
+    run.offer(0, 1, 10.0)
+    assert run.offer(1, 7, 99.0, checkpoint=False) == []
+    assert run.best.scores["fox"].mean == 10.0
+    assert run.held().metadata["member"] == 0
+
+
+def test_the_best_is_never_older_than_the_score_that_it_claims(tmp_path):
+    """A checkpoint rewritten by a second life of its member holds another policy with another score."""
+    run = Run(tmp_path)
+    run.offer(0, 1, 10.0)
+    run.offer(1, 1, 5.0)  # this is what lies on the disk
+    assert run.offer(1, 1, 50.0, checkpoint=False) == []
+    assert run.held().metadata["member"] == 0
+
+
+def test_the_file_loads_at_every_instant_while_it_is_rewritten(tmp_path):
+    """D20: and what a reader sees never gets worse."""
+    run = Run(tmp_path)
+    run.offer(0, 1, 0.0)
+    seen, faults, done = [], [], threading.Event()
+
+    def read():
+        while not done.is_set():
+            try:
+                held = run.held()
+                assert len(set(held.tensors["policy/w"].tolist())) == 1
+                seen.append(held.metadata["score"]["mean"])
+            except Exception as fault:
+                faults.append(fault)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for generation in range(2, 80):
+            run.offer(0, generation, float(generation if generation % 3 else -generation))
+    finally:
+        done.set()
+        reader.join()
+    assert not faults
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 10
+    assert [path.name for path in run.directory.best.iterdir()] == ["fox.safetensors"]
