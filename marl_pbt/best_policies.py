@@ -46,10 +46,15 @@ class BestPolicies:
         checkpoint = MemberCheckpoints(self._run.member(row.member), Retention()).read(row.generation)
         if checkpoint is None:  # the member is ahead of us and has deleted it; its next one will be offered
             return []
+        replaced = []
         for name in better:
-            write_durably(self._run.best_policy(name), encode(policy_of(checkpoint, name)))
-            self._note(name, rows[name].newest, (row.member, row.generation))
-        return better
+            policy, score = policy_of(checkpoint, name), rows[name].newest
+            # A member that fell back to an older checkpoint has lived this generation again, with another score.
+            if score is not None and policy.metadata["score"] == score.to_json():
+                write_durably(self._run.best_policy(name), encode(policy))
+                self._note(name, score, (row.member, row.generation))
+                replaced.append(name)
+        return replaced
 
     def _is_better(self, species: str, score: Score | None) -> bool:
         if score is None or not score.is_finite or score.episodes < self._min_episodes:
@@ -66,7 +71,6 @@ class BestPolicies:
         except (OSError, SnapshotError, KeyError, TypeError) as fault:
             logger.warning("%s: %s; it will be replaced", self._run.best_policy(species), fault)
 
-    def _note(self, species: str, score: Score | None, holder: tuple[int, int]) -> None:
-        assert score is not None
+    def _note(self, species: str, score: Score, holder: tuple[int, int]) -> None:
         self.scores[species] = score
         self.holders[species] = holder

@@ -93,6 +93,7 @@ class Member:
             self.place.checkpoints.write(self.generation, checkpoint_of(self), {}, in_between=True)
             return False
         self.generation += 1
+        self.clocks_at_ready = self.clocks
         scores = self._score()
         events = []
         for name in self.learner.species:
@@ -100,7 +101,6 @@ class Member:
             events.append(self._ready_event(name, scores[name], decision))
             if copied is not None:
                 events += self._follow(name, decision, *copied)
-        self.clocks_at_ready = self.clocks
         self.events = tuple(events)
         self._checkpoint(scores)
         self._publish()
@@ -206,8 +206,8 @@ class Member:
         row = BoardRow(
             member=self.index,
             generation=self.generation,
-            agent_steps=self.clocks.agent_steps,
-            env_steps=self.clocks.env_steps,
+            agent_steps=self.clocks_at_ready.agent_steps,
+            env_steps=self.clocks_at_ready.env_steps,
             history=tuple(policy.history),
             last_exploit=policy.last_exploit,
             hyperparameters=self._hyperparameters(species),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ def test_every_config_of_ours_loads_without_a_notice_and_explains_every_key(path
     assert load_config(path, []).notices == ()
     lines = path.read_text().splitlines()
     assert lines[0] == "# yaml-language-server: $schema=schema.json"
-    bare = [line for line in lines if line.strip() and "#" not in line]
-    assert all(line.rstrip().endswith(":") or "uniform" in line for line in bare)
+    for above, line in pairwise(lines):
+        section_or_declaration = line.endswith(":") or "uniform" in line
+        assert not line or "#" in line or section_or_declaration or "#" in above, line
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -37,13 +39,13 @@ NUMBERS = st.floats(1e-6, 1e6)
 DECLARATIONS = st.one_of(
     st.tuples(NUMBERS, NUMBERS).map(lambda pair: {"loguniform": sorted(pair), "initial": min(pair)}),
     st.tuples(NUMBERS, NUMBERS).map(lambda pair: {"uniform": sorted(pair), "initial": sorted(pair)}),
-    st.sets(st.integers(), min_size=1, max_size=4).map(lambda values: {"ordered": list(values)}),
+    st.sets(st.integers(-99, 99), min_size=1, max_size=4).map(lambda values: {"ordered": list(values)}),
     st.sets(st.text("abc.", min_size=1), min_size=1, max_size=4).map(lambda values: {"choice": sorted(values)}),
     st.just({"bool": [False, True], "initial": {"choice": [True]}}),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(["a", "prey.b", "prey.c", "x.y.z"]), DECLARATIONS), NUMBERS)
 def test_whatever_loads_survives_the_way_to_yaml_and_back(declared, minutes):
     config = load(SOUND, f"pbt.hyperparameters={declared}".replace("True", "true").replace("False", "false")).config
@@ -60,7 +62,7 @@ def test_dotted_and_nested_hyperparameters_are_the_same():
 
 def test_a_hyperparameter_given_nested_and_dotted_is_a_fault():
     (told,) = faults(SOUND.replace("    prey.gae", "    predator.ent_coef: {uniform: [0, 1]}\n    prey.gae"))
-    assert told == "pbt.hyperparameters.predator.ent_coef: is declared twice, nested or with dots (c.yaml:10)"
+    assert told == "pbt.hyperparameters.predator.ent_coef: is declared twice, nested or with dots (c.yaml:9)"
 
 
 def test_an_override_reaches_free_settings_new_keys_and_declarations():
@@ -113,12 +115,12 @@ def test_ray_tunes_names_mean_the_same_and_are_noticed():
     assert (pbt.interval, pbt.population, pbt.quantile_bottom, pbt.quantile_top) == (500_000, 4, 0.125, 0.125)
     assert pbt.hyperparameters == load(SOUND).config.pbt.hyperparameters
     assert loaded.notices == (
-        "pbt.perturbation_interval: taken as pbt.interval, which is what it is called here (c.yaml:5)",
-        "pbt.hyperparam_mutations: taken as pbt.hyperparameters, which is what it is called here (c.yaml:6)",
-        "pbt.quantile_fraction: taken as pbt.quantile_bottom, which is what it is called here (--set)",
-        "pbt.quantile_fraction: taken as pbt.quantile_top, which is what it is called here (--set)",
-        "pbt.num_samples: taken as pbt.population, which is what it is called here (--set)",
-        "pbt.reward_attr: taken as pbt.metric, which is what it is called here (--set)",
+        "pbt.perturbation_interval: taken as pbt.interval, as it is called here (c.yaml:5)",
+        "pbt.hyperparam_mutations: taken as pbt.hyperparameters, as it is called here (c.yaml:6)",
+        "pbt.quantile_fraction: taken as pbt.quantile_bottom and pbt.quantile_top, as it is called here "
+        "(--set pbt.quantile_fraction=0.125)",
+        "pbt.num_samples: taken as pbt.population, as it is called here (--set pbt.num_samples=4)",
+        "pbt.reward_attr: taken as pbt.metric, as it is called here (--set pbt.reward_attr=episode_return_mean)",
     )
 
 
@@ -150,12 +152,8 @@ def test_faults_that_others_find_in_a_section_get_their_whole_key_and_place():
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for path, told in {
-        "x.yaml": "x.yaml: no such file",
-        ".": ".: must be a file",
-        "/dev/zero": "/dev/zero: must be",
-    }.items():
-        with pytest.raises(UserError, match=told):
+    for path, told in {"x.yaml": "no such file", ".": "must be a file", "/dev/zero": "must be a file"}.items():
+        with pytest.raises(UserError, match=f"^{path}: {told}$"):
             load_config(path, [])
 
 
@@ -168,7 +166,7 @@ try:
     load_config("configs/ppg.yaml", ["pbt.populatoin=3"])
 except UserError as fault:
     print(fault)
-heavy = {"torch", "numba", "gymnasium", "pettingzoo", "stable_baselines3", "matplotlib", "tensorboard"} & set(sys.modules)
+heavy = {"torch", "numba", "gymnasium", "pettingzoo", "stable_baselines3", "tensorboard"} & set(sys.modules)
 print(sorted(heavy), time.process_time() < 1.0)  # 0.5 s is promised; a machine under load gets twice that
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -64,7 +64,7 @@ def test_what_only_looks_like_a_number_date_or_boolean_is_a_string(text):
         ("a: \x01", "c.yaml:1: is not YAML: "),
         (b"a: 1\nb: \xff", "c.yaml:2: must be UTF-8, got byte 0xff"),
         (b"#" * 300_000, "c.yaml: must be at most 256 KiB"),
-        ("- a\n" * 30_000, "c.yaml:20000: must hold at most 20000 values"),
+        ("- a\n" * 30_000, "c.yaml:5000: must hold at most 5000 values"),
     ],
 )
 def test_what_is_not_allowed_in_a_config_is_refused_with_its_line(text, told):
@@ -97,19 +97,19 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,?\n\t .0123456789e\\~<=_", max_size=60))
 def test_any_text_is_a_config_or_refused_line_by_line(text):
     faults(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_config_or_refused_line_by_line(data):
     faults(data)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     PLAIN, st.sampled_from(["pbt", "pbt.hyperparameters", "pbt.hyperparameters.prey", "stop", "learner", "x", "a.b.c"])
 )
@@ -117,7 +117,7 @@ def test_any_data_in_any_section_is_a_config_or_refused_line_by_line(data, secti
     faults(SOUND, f"{section}={write_yaml(data)}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(max_size=40))
 def test_any_override_is_taken_or_refused_line_by_line(text):
     faults(SOUND, text, f"pbt.{text}", f"pbt.interval={text}")
@@ -129,7 +129,7 @@ FINITE = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.dictionaries(PRINTABLE, FINITE | PRINTABLE | st.lists(FINITE | PRINTABLE, max_size=3), max_size=4))
 def test_what_is_written_is_read_back_as_it_was(data):
     assert repr(read_yaml(write_yaml(data)).value) == repr(data)

@@ -1,12 +1,18 @@
 """The run's lineage on disk."""
 
 import logging
+import os
 
 import pytest
 
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_store import LineageStore, read_lineage
 from marl_pbt.protocols import Clocks
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def event(generation, kind="ready", member=0, **fields):

@@ -47,11 +47,11 @@ def test_in_mode_min_the_lowest_is_the_best():
     ("members", "quantile", "losers"),
     [
         *[(1, 0.25, 0), (2, 0.25, 1), (3, 0.25, 1), (4, 0.25, 1), (5, 0.25, 2), (8, 0.25, 2), (9, 0.25, 3)],
-        *[(5, 0.2, 1), (10, 0.1, 1), (10, 0.3, 3), (7, 0.01, 1), (8, 0.5, 4), (3, 0.5, 1), (1, 0.5, 0), (8, 0.0, 0)],
+        *[(5, 0.2, 1), (25, 0.28, 7), (10, 0.3, 3), (7, 0.01, 1), (8, 0.5, 4), (3, 0.5, 1), (1, 0.5, 0), (8, 0.0, 0)],
     ],
 )
 def test_a_quantile_is_rounded_up_but_never_beyond_half(members, quantile, losers):
-    """D08, R40: also where the share is no exact binary fraction (0.2 × 5 is one, not two)."""
+    """D08, R40: also where the share is no exact binary fraction (0.28 × 25 is seven, not eight)."""
     ranking = ranking_of({member: float(member) for member in range(members)})
     assert len(Truncation(bottom=quantile).losers(ranking)) == losers
     assert len(Truncation(top=quantile).donors(ranking)) == losers

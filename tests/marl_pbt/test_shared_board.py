@@ -2,6 +2,8 @@
 
 import multiprocessing
 
+import pytest
+
 from marl_pbt.shared_board import METADATA_BYTES, ROW_BYTES, BoardShape, SharedBoard
 from tests.contracts.board import ARRAY_BYTES, MEMBERS, SPECIES, BoardContract
 
@@ -37,19 +39,20 @@ def test_another_process_reads_and_writes_the_same_board():
     assert board.progress(2) == 77
 
 
-def test_slots_filled_to_the_last_byte_do_not_touch_their_neighbours():
-    shape = BoardShape(3, (1001, 13))
+@pytest.mark.parametrize("writes", [2, 3])  # the newest in the first half, or in the second
+def test_slots_filled_to_the_last_byte_do_not_touch_their_neighbours(writes):
+    shape = BoardShape(3, (1008, 16))
     board = shared_board(shape)
-    payloads = {}
+    newest = {}
     for member in range(3):
         board.tick(member, -1 - member)
         for species, size in enumerate(shape.snapshot_bytes):
-            letter = b"abcdef"[2 * member + species : 2 * member + species + 1]
-            payloads[member, species] = letter * ROW_BYTES, letter * (size + METADATA_BYTES)
-            for _ in range(2):  # both halves
-                board.publish_row(member, species, payloads[member, species][0])
-                board.publish_snapshot(member, species, payloads[member, species][1])
-    for slot, (row, snapshot) in payloads.items():
+            for write in range(writes):
+                letter = bytes([100 * write + 10 * species + member])
+                newest[member, species] = letter * ROW_BYTES, letter * (size + METADATA_BYTES)
+                board.publish_row(member, species, newest[member, species][0])
+                board.publish_snapshot(member, species, newest[member, species][1])
+    for slot, (row, snapshot) in newest.items():
         assert (board.row(*slot), board.snapshot(*slot)) == (row, snapshot)
     assert [board.progress(member) for member in range(3)] == [-1, -2, -3]
 

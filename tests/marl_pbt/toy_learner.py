@@ -56,7 +56,7 @@ class ToySettings:
         fail_at: The update, counted over the learner's life, that raises; 0 for never.
         kill_at: The update in which the process kills itself.
         hang_at: The update that never ends.
-        nan_at: The update from which on the first species' parameters are not finite.
+        nan_at: The update that leaves the first species' parameters not finite; its episodes still were.
         only_once: A path: raise, kill and hang happen to whoever comes first, and never again once it is there.
     """
 
@@ -145,6 +145,8 @@ class ToyLearner:
         self._misbehave()
         time.sleep(self.settings.update_seconds)
         episodes = self._play()
+        if self._updates == self.settings.nan_at:
+            self._tensors[self.species[0]]["policy/theta"][:] = np.nan
         for name in self.species:
             self._learn(name)
         steps = self.settings.n_steps
@@ -219,8 +221,6 @@ class ToyLearner:
 
     def _misbehave(self) -> None:
         settings, update = self.settings, self._updates
-        if update == settings.nan_at:
-            self._tensors[self.species[0]]["policy/theta"][:] = np.nan
         if update in (settings.fail_at, settings.kill_at, settings.hang_at) and _is_due(settings.only_once):
             if update == settings.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -17,6 +17,7 @@ from marl_pbt.reports import ReadyPassed
 from marl_pbt.selection import Truncation
 from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.snapshot import decode
+from marl_pbt.standings import BoardRow
 from marl_pbt.streams import stream_seed
 from tests.marl_pbt.toy_learner import SPECIES, ToyLearner, ToySettings
 
@@ -140,3 +141,49 @@ def timeless(events):
 
 def state_bytes(member):
     return {name: (array.dtype, array.shape, array.tobytes()) for name, array in member.learner.get_state().items()}
+
+
+STEADY = {"noise": 0.001}
+FIXED = {"explorer": Perturb(DiscreteFactors((0.8, 1.25)), 0.0)}
+
+
+def board_row(population, member, species=0):
+    return BoardRow.from_bytes(population.board.row(member, species))
+
+
+def pair(tmp_path, settings=STEADY, **fields):
+    """Member 1 is better and has passed its ready point: member 0 copies it at its own."""
+    population = Population(tmp_path, evolution(2, **FIXED | fields), settings, levels=(0.0, 0.9))
+    population.live(1)
+    return population
+
+
+NOISY = {"noise": 30.0}
+
+
+def lived(folder, rounds=6, members=4, settings=NOISY, **fields):
+    population = Population(folder, evolution(members, **fields), settings)
+    for _ in range(rounds):
+        population.live()
+    return population
+
+
+def started(population):
+    """The events of members that began afresh."""
+    first = Population(population.folder / "first", population.evolution)
+    return [event for member in first.members for event in member.events]
+
+
+def assert_alike(one, other):
+    for mine, yours in zip(one.members, other.members, strict=True):
+        assert state_bytes(mine) == state_bytes(yours)
+        assert (mine.generation, mine.clocks, mine.clocks_at_ready) == (
+            yours.generation,
+            yours.clocks,
+            yours.clocks_at_ready,
+        )
+        assert mine.rows() == yours.rows()
+        assert timeless(mine.events) == timeless(yours.events)
+        for species in SPECIES:
+            assert mine.policies[species].to_json() == yours.policies[species].to_json()
+            assert mine.learner.get_hyperparameters(species) == yours.learner.get_hyperparameters(species)
