@@ -77,8 +77,8 @@ def find_config(path: str | os.PathLike[str]) -> Path:
     if rooms is not None and not given.is_absolute() and ".." not in given.parts and (rooms / given).is_file():
         return rooms / given
     folders = [given.parent] + ([rooms / "configs"] if rooms is not None else [])
-    siblings = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.yaml")]
-    raise UserError(f"{os.fspath(path)}: no such file{_did_you_mean(given.name, siblings)}")
+    siblings = {file.stem: file.name for folder in folders if folder.is_dir() for file in folder.glob("*.yaml")}
+    raise UserError(f"{os.fspath(path)}: no such file{_did_you_mean(given.stem, siblings)}")
 
 
 def _rooms() -> Path | None:

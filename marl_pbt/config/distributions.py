@@ -15,6 +15,8 @@ from marl_pbt.protocols import HyperparameterValue
 RANGES = ("loguniform", "uniform", "randint", "lograndint")
 LISTS = ("choice", "ordered", "bool")
 DISTRIBUTIONS = (*RANGES, *LISTS)
+INITIAL_FORMS = ("<value>", "<range>", "<distribution>")
+"""How pydantic names the forms of `initial` in its errors."""
 
 
 def _check_pair(value: Any) -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from marl_pbt.config.faults import Fault, Source, shown
-from marl_pbt.config.layout import canonical, flattened
+from marl_pbt.config.layout import Layout, canonical, flattened
 from marl_pbt.config.models import RunConfig, notices_of
-from marl_pbt.config.overrides import Override, OverrideError, overridden, parse_override
+from marl_pbt.config.overrides import OverrideError, overridden, parse_override
 from marl_pbt.config.validation import validate
 from marl_pbt.config.yaml_file import MAX_BYTES, YAMLError, read_yaml, write_yaml
 from marl_pbt.imports import find_config
@@ -43,6 +43,62 @@ class LoadedConfig:
         return UserError(*(self.source.line(_split(f"{section}.{line}")) for line in fault.faults))
 
 
+@dataclass
+class _Reading:
+    """What has been read so far, where it stood, and what is wrong with it."""
+
+    name: str
+    data: Any
+    places: dict[str, str]
+    moved: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> Source:
+        return Source(self.name, self.places)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """One for each of Ray Tune's names."""
+        return tuple(
+            f"{old}: taken as {' and '.join(new)}, as it is called here ({self.source.where(old)})"
+            for old, new in self.moved.items()
+        )
+
+    def take(self, layout: Layout, faults_from: Source) -> None:
+        """Go on with the data in its one form."""
+        self.data = layout.data
+        self.lines += [faults_from.line(fault) for fault in layout.faults]
+        for old, new in layout.moved:
+            self.move(old, new)
+
+    def move(self, old: str, new: str) -> None:
+        """What was written under one name is found under another."""
+        self.moved.setdefault(old, []).append(new)
+        for key in [key for key in self.places if key == old or key.startswith(f"{old}.")]:
+            self.places[new + key.removeprefix(old)] = self.places[key]
+
+    def override(self, text: str) -> None:
+        """Set one key."""
+        typed = Source(f"--set {shown(text)[1:-1]}", {})
+        try:
+            for override in parse_override(text):
+                data = overridden(self.data, override)
+                self._note(override.written, typed.name)
+                if override.key != override.written:
+                    self.move(override.written, override.key)
+                self.take(canonical(data), typed)
+        except OverrideError as error:
+            self.lines.append(typed.line(error.fault))
+
+    def _note(self, key: str, place: str) -> None:
+        for below in [other for other in self.places if other.startswith(f"{key}.")]:
+            del self.places[below]
+        self.places[key] = place
+        while key := key.rpartition(".")[0]:
+            self.places.setdefault(key, place)
+
+
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read a config, change single keys, check everything.
 
@@ -53,25 +109,14 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     Raises:
         UserError: One line for every fault there is.
     """
-    name = os.fspath(path)
-    text = _read_text(find_config(path), name)
-    try:
-        document = read_yaml(text)
-    except YAMLError as fault:
-        raise UserError(*(f"{name}:{line}: {message}" for line, message in fault.faults)) from None
-    places = {key: f"{name}:{line}" for key, line in document.lines.items()}
-    layout = canonical(document.value)
-    notices = [_alias_notice(old, new, places) for old, new in layout.moved]
-    _move(places, layout.moved)
-    data, lines = _with_overrides(layout.data, overrides, places)
-    source = Source(name, places)
-    lines = [*(source.line(fault) for fault in layout.faults), *lines]
-    checked = validate(flattened(data)) if isinstance(data, dict) else [_not_a_mapping(data)]
-    if isinstance(checked, RunConfig) and not lines:
-        return LoadedConfig(checked, (*notices, *notices_of(checked)), source)
-    if not isinstance(checked, RunConfig):
-        lines += [source.line(fault) for fault in checked]
-    raise UserError(*dict.fromkeys(lines))
+    reading = _read(os.fspath(path))
+    for text in overrides:
+        reading.override(text)
+    checked = validate(flattened(reading.data)) if isinstance(reading.data, dict) else [_not_a_mapping(reading.data)]
+    if isinstance(checked, RunConfig) and not reading.lines:
+        return LoadedConfig(checked, (*reading.notices, *notices_of(checked)), reading.source)
+    found = [] if isinstance(checked, RunConfig) else [reading.source.line(fault) for fault in checked]
+    raise UserError(*dict.fromkeys(reading.lines + found))
 
 
 def config_to_yaml(config: RunConfig) -> str:
@@ -82,6 +127,17 @@ def config_to_yaml(config: RunConfig) -> str:
         name: declaration.model_dump(by_alias=True, exclude_none=True) for name, declaration in declared.items()
     }
     return write_yaml(_plain(data))
+
+
+def _read(name: str) -> _Reading:
+    """The file alone, in one form."""
+    try:
+        document = read_yaml(_read_text(find_config(name), name))
+    except YAMLError as fault:
+        raise UserError(*(f"{name}:{line}: {message}" for line, message in fault.faults)) from None
+    reading = _Reading(name, document.value, {key: f"{name}:{line}" for key, line in document.lines.items()})
+    reading.take(canonical(document.value), reading.source)
+    return reading
 
 
 def _read_text(path: Path, name: str) -> str:
@@ -99,42 +155,6 @@ def _read_text(path: Path, name: str) -> str:
     except UnicodeDecodeError as fault:
         line = data.count(b"\n", 0, fault.start) + 1
         raise UserError(f"{name}:{line}: must be UTF-8, got byte 0x{data[fault.start]:02x}") from None
-
-
-def _with_overrides(data: Any, overrides: Iterable[str], places: dict[str, str]) -> tuple[Any, list[str]]:
-    """The data with the overrides in it, and what is wrong with them; notes in `places` what came from where."""
-    lines: list[str] = []
-    for text in overrides:
-        try:
-            for override in parse_override(text):
-                layout = canonical(overridden(data, override))
-                data = layout.data
-                lines += [Source(_typed(text), {}).line(fault) for fault in layout.faults]
-                _note(places, override)
-                _move(places, layout.moved)
-        except OverrideError as error:
-            lines.append(Source(_typed(text), {}).line(error.fault))
-    return data, lines
-
-
-def _note(places: dict[str, str], override: Override) -> None:
-    for key in [key for key in places if key.startswith(f"{override.key}.")]:
-        del places[key]
-    places[override.key] = _typed(override.text)
-
-
-def _typed(override: str) -> str:
-    return f"--set {shown(override)[1:-1]}"
-
-
-def _move(places: dict[str, str], moved: Iterable[tuple[str, str]]) -> None:
-    for old, new in moved:
-        for key in [key for key in places if key == old or key.startswith(f"{old}.")]:
-            places[new + key.removeprefix(old)] = places[key]
-
-
-def _alias_notice(old: str, new: str, places: Mapping[str, str]) -> str:
-    return f"{old}: taken as {new}, which is what it is called here ({places.get(old, old)})"
 
 
 def _not_a_mapping(data: Any) -> Fault:

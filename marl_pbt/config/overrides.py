@@ -17,13 +17,13 @@ class Override:
 
     Attributes:
         key: Dotted path, Ray Tune's names resolved.
+        written: Dotted path as typed.
         value: Plain data.
-        text: What the user typed.
     """
 
     key: str
+    written: str
     value: Any
-    text: str
 
 
 class OverrideError(Exception):
@@ -52,7 +52,7 @@ def parse_override(text: str) -> tuple[Override, ...]:
         value = read_yaml(written).value
     except YAMLError as fault:
         raise OverrideError(Fault(key, "; ".join(message for _, message in fault.faults))) from None
-    return tuple(Override(name, value, text) for name in canonical_keys(key))
+    return tuple(Override(name, key, value) for name in canonical_keys(key))
 
 
 def overridden(data: Any, override: Override) -> Any:

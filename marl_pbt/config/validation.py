@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from marl_pbt.config.distributions import INITIAL_FORMS
 from marl_pbt.config.faults import Fault, did_you_mean, joined, shown
 from marl_pbt.config.models import RunConfig
 
@@ -19,6 +20,9 @@ _RULES: Mapping[str, str] = {
     "string_type": "must be a string",
     "tuple_type": "must be a list",
 }
+
+
+_FORMS = {("initial", form) for form in INITIAL_FORMS}
 
 
 def validate(data: Any) -> RunConfig | list[Fault]:
@@ -42,8 +46,9 @@ def known_keys(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _faults(details: ErrorDetails) -> Iterator[Fault]:
-    # `<value>` and its like are the branches of `initial`, not keys.
-    path = tuple(str(part) for part in details["loc"] if not str(part).startswith("<"))
+    parts = tuple(map(str, details["loc"]))
+    # Behind `initial` stands which of its forms was tried, which is no key.
+    path = tuple(part for before, part in zip(("", *parts), parts, strict=False) if (before, part) not in _FORMS)
     key, kind, context = joined(path), details["type"], details.get("ctx", {})
     if kind == "broken_rules":
         for fault in context["faults"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.error import YAMLError as ParserError
+from ruamel.yaml.representer import SafeRepresenter
 
 from marl_pbt.config.faults import shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-MAX_NODES = 20_000
+MAX_NODES = 5_000
 _MAX_INTEGER = 2**63 - 1
 
 _NULL = ("", "~", "null", "Null", "NULL")
@@ -30,6 +32,7 @@ _BOOLEANS = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "
 _INTEGER = re.compile(r"[-+]?[0-9](?:_?[0-9])*|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:[0-9](?:_?[0-9])*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORD = re.compile(r"[A-Za-z_][\w.+/-]*(?::[A-Za-z_][\w.]*)?", re.ASCII)
 # The scanner needs a second for thousands of these, so they are looked for before it runs.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
 
@@ -63,6 +66,16 @@ class Document:
     nodes: int = 0
 
 
+class _Representer(SafeRepresenter):
+    """Quotes every string but words: what the emitter takes for plain, its own parser may read as something else."""
+
+    def represent_str(self, data: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if _WORD.fullmatch(data) else '"')
+
+
+_Representer.add_representer(str, _Representer.represent_str)
+
+
 def read_yaml(text: str) -> Document:
     """Read one document.
 
@@ -92,10 +105,11 @@ def read_yaml(text: str) -> Document:
 def write_yaml(value: Any) -> str:
     """Plain data as YAML that `read_yaml` reads back as it was."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel types it as None
     yaml.allow_unicode = False
-    yaml.width = 120
+    yaml.width = sys.maxsize  # where it folds a quoted string, the emitter may add a space
     yaml.representer.ignore_aliases = lambda _: True
     text = io.StringIO()
     yaml.dump(value, text)

@@ -1,0 +1,120 @@
+"""Imports point the right way, and nothing runs code from a file."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("marl_pbt", "envs", "agents", "configs", "benchmarks")
+SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+DECISIONS = ("streams", "hyperparameters", "constraints", "explore", "selection", "standings", "decision", "lineage")
+DECISIONS_MAY_IMPORT = {f"marl_pbt.{name}" for name in (*DECISIONS, "protocols")}
+IMPURE = {"multiprocessing", "os", "time", "pathlib", "threading", "socket", "subprocess", "random", "asyncio"}
+
+MAY_NOT_IMPORT = {
+    "envs": ("marl_pbt", "agents"),
+    "agents": ("envs",),
+    "marl_pbt": ("envs", "agents", "stable_baselines3", "torch"),
+}
+RUNS_CODE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+CALLS_THAT_RUN_CODE = {"eval", "exec", "compile", "yaml.load", "torch.load", "PPO.load", "ActorCriticPolicy.load"}
+IMPORTERS = {"__import__", "importlib.import_module", "import_module"}
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Dotted names of everything that is imported anywhere in the module, `a.b.c` for `from a.b import c`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: -(node.level - 1) or None] if node.level else []
+            yield from (".".join([*parts, node.module or "", alias.name]).replace("..", ".") for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in IMPORTERS:
+            yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """What is called, as it is written; for `a.b.c(…)` also `b.c`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            written = ast.unparse(node.func)
+            yield written
+            yield ".".join(written.split(".")[-2:])
+
+
+def is_under(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def faults_of(source: str, path: Path) -> list[str]:
+    """The arrows of a module that run the wrong way; `path` is relative to the repository."""
+    tree, room = ast.parse(source), path.parts[0]
+    imported = list(imports(tree, ".".join(path.parent.parts)))
+    faults = [name for name in imported for other in MAY_NOT_IMPORT.get(room, ()) if is_under(name, other)]
+    faults += [name for name in imported if is_under(name.split(".")[0], "tests") or name.split(".")[0] in RUNS_CODE]
+    faults += [name for name in calls(tree) if name in CALLS_THAT_RUN_CODE]
+    if room == "agents":
+        faults += [name for name in imported if is_under(name, "marl_pbt") and not is_under(name, "marl_pbt.protocols")]
+    if room == "marl_pbt" and path.stem in DECISIONS and len(path.parts) == 2:
+        faults += [name for name in imported if not _may_decide_with(name)]
+    return faults
+
+
+def _may_decide_with(name: str) -> bool:
+    top = name.split(".")[0]
+    if top == "marl_pbt":
+        return any(is_under(name, module) for module in DECISIONS_MAY_IMPORT)
+    return top == "numpy" or (top in sys.stdlib_module_names and top not in IMPURE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_the_right_way_and_nothing_runs_code_from_a_file(path):
+    assert faults_of(path.read_text(), path.relative_to(ROOT)) == []
+
+
+def test_every_room_and_every_decision_is_looked_at():
+    found = {path.relative_to(ROOT).parts[0] for path in SOURCES}
+    assert {"marl_pbt", "envs", "agents"} <= found
+    assert all((ROOT / "marl_pbt" / f"{name}.py").is_file() for name in DECISIONS)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "fault"),
+    [
+        ("envs/x.py", "import marl_pbt.protocols", "marl_pbt.protocols"),
+        ("envs/x.py", "def f():\n    from agents.ppo import kind", "agents.ppo.kind"),
+        ("agents/x.py", "from marl_pbt import standings", "marl_pbt.standings"),
+        ("agents/x.py", "from marl_pbt.standings import Score", "marl_pbt.standings.Score"),
+        ("agents/x.py", "import envs", "envs"),
+        ("marl_pbt/x.py", "import torch.nn", "torch.nn"),
+        ("marl_pbt/config/x.py", "import importlib\nimportlib.import_module('agents.ppo')", "agents.ppo"),
+        ("marl_pbt/decision.py", "import time", "time"),
+        ("marl_pbt/decision.py", "from . import member", "marl_pbt.member"),
+        ("marl_pbt/lineage.py", "import pydantic", "pydantic"),
+        ("marl_pbt/x.py", "import pickle", "pickle"),
+        ("agents/x.py", "model = stable_baselines3.PPO.load(path)", "PPO.load"),
+        ("agents/x.py", "import torch\ntorch.load(path, weights_only=True)", "torch.load"),
+        ("envs/x.py", "eval('1')", "eval"),
+    ],
+)
+def test_a_wrong_arrow_is_found(path, source, fault):
+    assert fault in faults_of(source, Path(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("agents/x.py", "from marl_pbt.protocols import Learner"),
+        ("agents/x.py", "from marl_pbt import protocols\nimport re\nre.compile('x')\npolicy.eval()"),
+        ("marl_pbt/decision.py", "import math\nimport numpy as np\nfrom marl_pbt.selection import Ranking"),
+        ("marl_pbt/member.py", "import time\nfrom marl_pbt import decision"),
+    ],
+)
+def test_a_right_arrow_is_left_alone(path, source):
+    assert faults_of(source, Path(path)) == []
