@@ -35,11 +35,10 @@ def start_worker(pipe: Connection, memory: Any, log_queue: Any, name: str) -> No
         os.environ[variable] = "1"
 
     from marl_pbt.logs import arm_worker_log
-
-    from marl_pbt.worker import run_worker
+    from marl_pbt.worker import SupervisorGone, run_worker
 
     arm_worker_log(log_queue, name)
-    with contextlib.suppress(BrokenPipeError, EOFError):  # the supervisor is gone: so are we
+    with contextlib.suppress(SupervisorGone):
         run_worker(pipe, memory)
 
 

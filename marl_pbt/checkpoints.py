@@ -82,7 +82,7 @@ class MemberCheckpoints:
     def read(self, generation: int) -> Snapshot | None:
         """One generation's checkpoint; None where it is not there or not whole."""
         try:
-            return decode(self.path(generation).read_bytes())
+            return self._open(generation, self.path(generation))
         except (OSError, SnapshotError) as fault:
             logger.warning("%s: %s", self.path(generation), fault)
             return None
@@ -96,15 +96,24 @@ class MemberCheckpoints:
             CheckpointError: There are some, and none is whole.
         """
         faults = []
-        for _, _, path in self._files()[::-1]:
+        for generation, _, path in self._files()[::-1]:
             try:
-                return decode(path.read_bytes())
+                return self._open(generation, path)
             except (OSError, SnapshotError) as fault:
                 faults.append(f"{path}: {fault}")
                 logger.warning("%s: %s; trying the one before", path, fault)
         if faults:
             raise CheckpointError("; ".join(faults))
         return None
+
+    def _open(self, generation: int, path: Path) -> Snapshot:
+        """Read a file, which must hold what its place says: files are swapped by hand."""
+        snapshot = decode(path.read_bytes())
+        said = snapshot.metadata
+        member = f"member_{said.get('member', -1):02d}"
+        if said.get("kind") != "checkpoint" or said.get("generation") != generation or member != self._folder.name:
+            raise SnapshotError(f"holds {said.get('kind')} {member}@{said.get('generation')}, which belongs elsewhere")
+        return snapshot
 
     def _files(self) -> list[tuple[int, bool, Path]]:
         """`(generation, stopped in the interval after it, path)`, oldest first."""
@@ -122,12 +131,8 @@ class MemberCheckpoints:
     def _scores(self) -> dict[int, dict[str, float]]:
         try:
             return {int(at): values for at, values in json.loads(self._scores_path.read_text()).items()}
-        except (
-            OSError,
-            ValueError,
-            AttributeError,
-        ):  # only an index: without it the best of before are not known, and go
-            return {}
+        except (OSError, ValueError, AttributeError):
+            return {}  # only an index: without it the best of before are not known, and go
 
     def _kept(self) -> set[int]:
         kept = set(self.generations()[-max(1, self._retention.keep_last) :])

@@ -6,7 +6,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-VERBS = {"train": "train a population (python -m marl_pbt.train)"}
+VERBS = {
+    "train": "train a population (python -m marl_pbt.train)",
+    "check_env": "check a PettingZoo parallel environment (python -m marl_pbt.check_env)",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from marl_pbt.selection import Ranking, Selection
 from marl_pbt.standings import BoardRow, Score
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Question:
         own: Its own row, this ready point's score included.
         others: The rows of the other members that could be read.
         progress: Its own clock, in the unit of `Rules.burn_in`.
-        judged: The last generation whose comparison it has already taken part in; no comparison is made twice.
+        compared_at: The last generation whose comparison it has already taken part in; no comparison is made twice.
     """
 
     own: BoardRow
     others: Sequence[BoardRow]
     progress: float
-    judged: int = 0
+    compared_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,15 @@ class Decision:
     Attributes:
         donor: The donor's row as it was read, or None: go on.
         reason: `exploit`, `not_finite` (an exploit too), or why not: `burn_in`, `pending`, `no_quorum`,
-            `not_among_worst`, `no_donor`, `gap_too_small`, `alone`.
-        judged: The generation at which scores were compared; 0 for none.
+            `not_among_worst`, `no_donor`, `gap_too_small`, `caught_up`, `alone`; the member adds `control`,
+            `finished`, `donor_unreadable` and `donor_does_not_fit`.
+        compared_at: The generation at which scores were compared; 0 for none.
         why: Rank, gap, quorum, for the lineage.
     """
 
     donor: BoardRow | None
     reason: str
-    judged: int = 0
+    compared_at: int = 0
     why: dict[str, Any] = field(default_factory=dict)
 
 
@@ -82,7 +84,8 @@ def decide(question: Question, rules: Rules, rng: np.random.Generator) -> Decisi
     if score is not None and not score.is_finite:
         return _any_sound_donor(question, rules, rng)
     if question.progress < rules.burn_in:
-        return Decision(None, "burn_in")
+        # What was earned in it is never compared, not even later.
+        return Decision(None, "burn_in", own.generation)
     if score is None:
         return Decision(None, "pending")
     generation, scores = _comparable(question, rules)
@@ -104,16 +107,18 @@ def _among_ranked(
     if own not in rules.selection.losers(ranking):
         return Decision(None, "not_among_worst", generation, why)
     donors = _copyable(question, rules.selection.donors(ranking))
+    if rules.compare == "equal_progress":  # a copy made since then is not what earned the score of then
+        donors = [row for row in donors if row.last_exploit < generation]
     if not donors:
         return Decision(None, "no_donor", generation, why)
     better = [row for row in donors if ranking.gap(row.member, own) > _required_gap(ranking, rules, row.member, own)]
     if not better:
-        best = donors[0].member
-        gaps = {"gap": ranking.gap(best, own), "required_gap": _required_gap(ranking, rules, best, own)}
-        return Decision(None, "gap_too_small", generation, why | gaps)
-    donor = better[int(rng.integers(len(better)))]
-    gaps = {"gap": ranking.gap(donor.member, own), "required_gap": _required_gap(ranking, rules, donor.member, own)}
-    return Decision(donor, "exploit", generation, why | gaps)
+        return Decision(None, "gap_too_small", generation, why | _gaps(ranking, rules, donors[0].member, own))
+    still_better = [row for row in better if _is_better_now(row, question.own, rules)]
+    if not still_better:
+        return Decision(None, "caught_up", generation, why | _gaps(ranking, rules, better[0].member, own))
+    donor = still_better[int(rng.integers(len(still_better)))]
+    return Decision(donor, "exploit", generation, why | _gaps(ranking, rules, donor.member, own))
 
 
 def _any_sound_donor(question: Question, rules: Rules, rng: np.random.Generator) -> Decision:
@@ -129,14 +134,16 @@ def _any_sound_donor(question: Question, rules: Rules, rng: np.random.Generator)
 
 
 def _comparable(question: Question, rules: Rules) -> tuple[int, dict[int, Score]]:
-    """The newest generation not judged yet that has a quorum of finite scores, with those scores; (0, …) for none."""
-    own, needed = question.own, min(math.floor(rules.quorum * rules.population) + 1, rules.population)
-    rows = (own, *question.others)
+    """The newest generation not compared yet that has a quorum of finite scores, with those; (0, …) for none."""
+    own = question.own
+    rows = (own, *(row for row in question.others if not row.is_retired))
+    population = rules.population - sum(row.is_retired for row in question.others)
+    needed = min(math.floor(rules.quorum * population) + 1, population)
     if rules.compare == "latest":
         scores = {row.member: row.newest for row in rows if row.newest is not None and row.newest.is_finite}
         return (own.generation if len(scores) >= needed else 0), scores
     scores = {}
-    for generation in range(own.generation, max(own.last_exploit, question.judged), -1):
+    for generation in range(own.generation, max(own.last_exploit, question.compared_at), -1):
         found = {row.member: row.score_at(generation) for row in rows}
         scores = {member: score for member, score in found.items() if score is not None and score.is_finite}
         if own.member in scores and len(scores) >= needed:
@@ -155,6 +162,22 @@ def _copyable(question: Question, members: Sequence[int]) -> list[BoardRow]:
         and rows[member].can_be_donor
         and (parent is None or (parent.member, parent.generation) != (member, rows[member].snapshot_generation))
     ]
+
+
+def _is_better_now(donor: BoardRow, own: BoardRow, rules: Rules) -> bool:
+    """Whether the version that would be copied has a better score than the one that would be lost.
+
+    The comparison may be of an earlier ready point, from where the member may have come far.
+    """
+    assert donor.newest is not None
+    assert own.newest is not None
+    return donor.newest.mean > own.newest.mean if rules.maximize else donor.newest.mean < own.newest.mean
+
+
+def _gaps(ranking: Ranking, rules: Rules, donor: int, loser: int) -> dict[str, float | None]:
+    """For the lineage; null where the difference of two finite scores is not finite."""
+    gaps = {"gap": ranking.gap(donor, loser), "required_gap": _required_gap(ranking, rules, donor, loser)}
+    return {name: gap if math.isfinite(gap) else None for name, gap in gaps.items()}
 
 
 def _required_gap(ranking: Ranking, rules: Rules, donor: int, loser: int) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from marl_pbt.imports import load_object
+from marl_pbt.protocols import Environment, Interface, UserError, Worlds
 
-from marl_pbt.protocols import Interface, UserError, Worlds
+_BEGINS_WITH_KEY = re.compile(r"[A-Za-z_][\w.\[\]]*: ")
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class EnvironmentSource:
         factory = load_object(self.make, callable, "environment.make")
         try:
             return factory(**self.config, **more)
-        except (TypeError, ValueError) as fault:
-            raise UserError(*(f"environment.config.{line}" for line in str(fault).splitlines())) from None
+        except Exception as fault:  # whatever a stranger's factory raises, it is told in a line
+            raise UserError(*(self._told(fault, line) for line in str(fault).splitlines() or [""])) from fault
 
     def open_worlds(self, num_worlds: int) -> Worlds:
         """Copies of it, stepped together.
@@ -49,13 +51,19 @@ class EnvironmentSource:
             UserError: It offers no batched face.
         """
         environment = self.open()
-        batched = getattr(environment, "batched", None)
-        if batched is None:
+        if not isinstance(environment, Environment):
+            missing = [name for name in ("species", "species_of", "batched") if not hasattr(environment, name)]
             raise UserError(
-                f"environment.make: {self.make} offers no batched(num_worlds), many copies stepped together"
+                f"environment.make: {self.make} gives an environment without {', '.join(missing)}; "
+                "see Environment in marl_pbt/protocols.py"
             )
-        worlds: Worlds = batched(num_worlds)
-        return worlds
+        return environment.batched(num_worlds)
+
+    def _told(self, fault: Exception, line: str) -> str:
+        """A line of the factory's fault; one that begins with a key is about the config."""
+        if isinstance(fault, ValueError) and _BEGINS_WITH_KEY.match(line):
+            return f"environment.config.{line}"
+        return f"environment.make: {self.make} raised {type(fault).__name__}: {line}"
 
 
 def interface_of(worlds: Worlds) -> Interface:

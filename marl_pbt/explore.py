@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from marl_pbt.constraints import Constraint, repair
 from marl_pbt.hyperparameters import Factor, Hyperparameter
 from marl_pbt.protocols import HyperparameterValue
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

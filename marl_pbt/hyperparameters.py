@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from marl_pbt.protocols import HyperparameterValue
 
-Factor = Callable[[np.random.Generator], float]
+if TYPE_CHECKING:
+    import numpy as np
+
+Factor: TypeAlias = "Callable[[np.random.Generator], float]"
 """Draws the factor of one perturbation."""
 
 

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints
 from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
 from marl_pbt.durable import write_durably
-from marl_pbt.environments import warm_up
 from marl_pbt.imports import ensure_rooms_on_path
-from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
 from marl_pbt.provenance import write_provenance
-from marl_pbt.run_directory import RunDirectory, existing_run, new_run
+from marl_pbt.run_directory import RunDirectory, existing_run, member_name, new_run
 
 if TYPE_CHECKING:
+    from marl_pbt.plan import RunPlan
     from marl_pbt.supervisor import Outcome
 
 MAY_CHANGE_ON_RESUME = ("stop.", "workers", "films.", "judge.", "checkpoints.")
@@ -57,13 +55,17 @@ class Launch:
         """
         ensure_rooms_on_path()
         run, loaded = self._resumed() if self.resume else self._fresh()
+        from marl_pbt.plan import RunPlan  # not before: it imports more than a fault in the config takes to tell
+
         plan = RunPlan.of(loaded)
         if not self.resume:
             run.create()
         run.lock(os.getpid())
         try:
-            resumed_at = _resumed_at(run, plan) if self.resume else None
+            resumed_at = plan.resumed_at(run) if self.resume else None
             return self._train(run, loaded, plan, resumed_at)
+        except OSError as fault:  # before the training: during it, nothing on the disk ends a run
+            raise UserError(f"{fault.filename or run.root}: {fault.strerror}") from None
         finally:
             run.unlock()
 
@@ -85,7 +87,7 @@ class Launch:
     def _train(
         self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumed_at: Mapping[int, int] | None
     ) -> int:
-        # Not before: what they import takes longer than a fault in the config takes to tell.
+        from marl_pbt.environments import warm_up
         from marl_pbt.logs import open_run_log
         from marl_pbt.records import Records
         from marl_pbt.supervisor import Supervisor
@@ -105,6 +107,7 @@ class Launch:
                 if time.monotonic() - began > 2:
                     records.say("compiled the environment's kernel (once per machine)")
             supervisor = Supervisor(plan.job(run.root), plan.workers, records, log)
+            supervisor.state.exploits = records.exploits_so_far
             outcome = supervisor.run(plan.time_limit_s)
             records.finish(supervisor.state)
         return self._say_how_it_ended(run, plan, outcome)
@@ -112,28 +115,13 @@ class Launch:
     def _say_how_it_ended(self, run: RunDirectory, plan: RunPlan, outcome: Outcome) -> int:
         resume = f"python -m marl_pbt.train --resume {run.root}"
         for member, fault in outcome.failed.items():
-            print(f"member_{member:02d} failed: {fault}")  # noqa: T201  # a command's own words
+            print(f"{member_name(member)} failed: {fault}")  # noqa: T201  # a command's own words
         if len(outcome.failed) == plan.population:
             print(f"every member failed; see {run.log}, then go on with: {resume}")  # noqa: T201
             return 1
-        if outcome.stopped:
-            print(f"stopped; every member's checkpoint is written. Go on with: {resume}")  # noqa: T201
+        if outcome.cut_off:
+            names = ", ".join(map(member_name, outcome.cut_off))
+            print(f"cut off before it could write where it stands: {names}; from its last generation")  # noqa: T201
+        if outcome.stopped or outcome.cut_off:
+            print(f"stopped; go on with: {resume}")  # noqa: T201
         return 128 + outcome.signal if outcome.signal else 0
-
-
-def _resumed_at(run: RunDirectory, plan: RunPlan) -> dict[int, int]:
-    """Per member the agent steps of its newest checkpoint; it must be readable before anything is started.
-
-    Raises:
-        UserError: A member has checkpoints, and none is whole.
-    """
-    steps, faults = {}, []
-    for member in range(plan.population):
-        try:
-            checkpoint = MemberCheckpoints(run.member(member), plan.retention).newest()
-            steps[member] = 0 if checkpoint is None else int(checkpoint.metadata["clocks"]["agent_steps"])
-        except CheckpointError as fault:
-            faults.append(f"{fault}: no whole checkpoint of this member is left; delete its folder to start it afresh")
-    if faults:
-        raise UserError(*faults)
-    return steps

@@ -12,6 +12,8 @@ from marl_pbt.protocols import Clocks, HyperparameterValue
 from marl_pbt.standings import Score, Source
 
 SCHEMA = 1
+RETRACTING = ("restart", "resume")
+"""Kinds of events from which a member may live some generations again."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class LineageEvent:
     Attributes:
         kind: `start`, `ready`, `exploit`, `explore`, `restart`, `resume`.
         member: Index of the member.
-        policy: The species; empty for events of the whole member (`restart`, `resume`).
+        policy: The species.
         generation: Ready points passed.
         clocks: The member's own clocks.
         time: Seconds since the epoch, for people; order is by generation, never by time.
@@ -51,8 +53,8 @@ class LineageEvent:
     @property
     def event_id(self) -> str:
         """The same event has the same id however often it is told; restarts and resumes are told apart by time."""
-        tail = f"/{self.time:.3f}" if self.kind in ("restart", "resume") else ""
-        return f"{self.member:02d}/{self.policy or '*'}/{self.generation}/{self.kind}{tail}"
+        tail = f"/{self.time:.3f}" if self.kind in RETRACTING else ""
+        return f"{self.member:02d}/{self.policy}/{self.generation}/{self.kind}{tail}"
 
     def to_line(self) -> str:
         """One line of strict JSON, without the line break."""
@@ -141,6 +143,24 @@ def schedule(segments: Sequence[Segment], hyperparameter: str) -> list[tuple[int
                 points.append((lived_before + event.clocks.agent_steps - start, value))
         lived_before += segment.events[-1].clocks.agent_steps - start
     return points
+
+
+def standing(events: Iterable[LineageEvent]) -> list[LineageEvent]:
+    """The events that stand: a `restart` or `resume` takes back what its policy had told of later generations.
+
+    Args:
+        events: In the order they were told.
+    """
+    told: list[LineageEvent] = []
+    for event in events:
+        if event.kind in RETRACTING:
+            told = [each for each in told if not _is_taken_back(each, event)]
+        told.append(event)
+    return told
+
+
+def _is_taken_back(event: LineageEvent, by: LineageEvent) -> bool:
+    return (event.member, event.policy) == (by.member, by.policy) and event.generation > by.generation
 
 
 def distinct_founders(founders: Iterable[int]) -> int:

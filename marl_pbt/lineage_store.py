@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from marl_pbt.durable import write_durably
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.lineage import RETRACTING, LineageEvent, standing
 
 logger = logging.getLogger(__name__)
 
 
 class LineageStore:
     """Append-only; an event that is told twice is stored once.
+
+    A member that goes on from an older checkpoint than its last (the newer one was damaged or deleted) lives some
+    generations again: its `restart` or `resume` event takes back what it had told of later ones, see `standing`.
 
     Args:
         path: The file; what a crash left of a last line is taken away.
@@ -24,9 +27,9 @@ class LineageStore:
         if path.is_file():
             _cut_torn_line(path)
         self.events: list[LineageEvent] = read_lineage(path)
+        self._unwritten = bytearray()
         self._known = {event.event_id for event in self.events}
-        # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
-        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._file = path.open("ab", buffering=0)
 
     def append(self, events: Sequence[LineageEvent]) -> list[LineageEvent]:
         """Store what is new.
@@ -39,10 +42,23 @@ class LineageStore:
             if event.event_id not in self._known:
                 self._known.add(event.event_id)
                 new.append(event)
-                self._file.write(event.to_line() + "\n")
-        self._file.flush()
+                # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
+                self._unwritten += (event.to_line() + "\n").encode("utf-8", errors="backslashreplace")
         self.events += new
+        if any(event.kind in RETRACTING for event in new):
+            self.events = standing(self.events)
+            self._known = {event.event_id for event in self.events}
+        self._write()
         return new
+
+    def _write(self) -> None:
+        """Write what waits; what the disk does not take now is tried again with the next event."""
+        try:
+            while self._unwritten:
+                written = self._file.write(self._unwritten)
+                del self._unwritten[:written]
+        except OSError as fault:
+            logger.warning("%s: cannot be written (%s); tried again at the next event", self._path, fault.strerror)
 
     def close(self) -> None:
         """Flush and close."""
@@ -50,7 +66,7 @@ class LineageStore:
 
 
 def read_lineage(path: Path) -> list[LineageEvent]:
-    """All whole events; lines that cannot be read are passed over with one warning."""
+    """All whole events that stand; lines that cannot be read are passed over with one warning."""
     if not path.is_file():
         return []
     events, broken = [], 0
@@ -62,7 +78,7 @@ def read_lineage(path: Path) -> list[LineageEvent]:
             broken += 1
     if broken:
         logger.warning("%s: %d lines are not whole events; left out", path, broken)
-    return events
+    return standing(events)
 
 
 def _cut_torn_line(path: Path) -> None:

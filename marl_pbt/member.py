@@ -17,10 +17,10 @@ from marl_pbt.checkpoints import MemberCheckpoints
 from marl_pbt.decision import Decision, Question, decide
 from marl_pbt.evolution import Evolution
 from marl_pbt.lineage import LineageEvent
-from marl_pbt.member_files import checkpoint_of, policy_of, policy_snapshot, restore
+from marl_pbt.member_files import checkpoint_of, policy_of, restore
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner, Tensors
-from marl_pbt.reports import ReadyPassed, Report, UpdateDone
+from marl_pbt.reports import IntervalBegun, ReadyPassed, Report, UpdateDone
 from marl_pbt.snapshot import Snapshot, decode, encode
 from marl_pbt.standings import BoardRow, Score, Source
 from marl_pbt.streams import stream
@@ -65,6 +65,7 @@ class Member:
         self.clocks_at_ready = Clocks()
         self.policies = {name: PolicyState.founder_of(index, evolution.score_rules) for name in learner.species}
         self.events: tuple[LineageEvent, ...] = ()
+        self._fault = ""  # of the update that diverged, if one did in this interval
 
     @property
     def is_done(self) -> bool:
@@ -76,12 +77,14 @@ class Member:
         checkpoint = self.place.checkpoints.newest()
         if checkpoint is not None:
             restore(self, checkpoint)
-            self._publish(at_ready=self.place.checkpoints.read(self.generation) if self.generation else None)
+            if self.generation and self.clocks != self.clocks_at_ready:  # stopped in mid-interval
+                checkpoint = self.place.checkpoints.read(self.generation)
+            self._publish(checkpoint)
         else:
             for name in self.learner.species:
                 self.learner.set_hyperparameters(name, self._initial(name))
             self.events = tuple(self._event("start", name) for name in self.learner.species)
-            self._publish()
+            self._publish(None)
 
     def live_one_interval(self) -> bool:
         """Train for an interval, and pass the ready point at its end.
@@ -89,6 +92,7 @@ class Member:
         Returns:
             False when it was told to stop before the ready point; it has written where it stands.
         """
+        self.place.tell(IntervalBegun(self.index))
         if not self._train_until_ready():
             self.place.checkpoints.write(self.generation, checkpoint_of(self), {}, in_between=True)
             return False
@@ -101,9 +105,11 @@ class Member:
             events.append(self._ready_event(name, scores[name], decision))
             if copied is not None:
                 events += self._follow(name, decision, *copied)
+        if self._fault and not any(policy.last_exploit == self.generation for policy in self.policies.values()):
+            raise FloatingPointError(f"{self._fault}; there is no sound donor to copy")
+        self._fault = ""
         self.events = tuple(events)
-        self._checkpoint(scores)
-        self._publish()
+        self._publish(self._checkpoint(scores))
         self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
         return True
 
@@ -116,7 +122,12 @@ class Member:
         while self.evolution.progress(self.clocks) < target:
             if self.place.must_stop():
                 return False
-            report = self.learner.update()
+            try:
+                report = self.learner.update()
+            except FloatingPointError as fault:
+                logger.warning("member %d: %s; it is ready at once", self.index, fault)
+                self._fault = str(fault)
+                return True
             self.clocks += report.clocks
             for name, policy in self.policies.items():
                 policy.take_in(name, report.episodes)
@@ -141,11 +152,11 @@ class Member:
             own=self._row(species),
             others=self._others(species),
             progress=evolution.progress(self.clocks),
-            judged=self.policies[species].judged,
+            compared_at=self.policies[species].compared_at,
         )
         rng = stream(evolution.seed, f"decide/{species}", self.index, self.generation)
         decision = decide(question, evolution.rules, rng)
-        self.policies[species].judged = max(self.policies[species].judged, decision.judged)
+        self.policies[species].compared_at = max(self.policies[species].compared_at, decision.compared_at)
         return decision
 
     def _copy(self, species: str, decision: Decision) -> tuple[Decision, tuple[Snapshot, str] | None]:
@@ -180,25 +191,30 @@ class Member:
         self.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
         return [exploit, self._event("explore", species, parent=source, changes=changes)]
 
-    def _checkpoint(self, scores: Mapping[str, Score | None]) -> None:
+    def _checkpoint(self, scores: Mapping[str, Score | None]) -> Snapshot:
+        """Write it down before anybody can copy it."""
         best = {
             name: score.mean
             for name, score in scores.items()
             if score is not None and score.is_finite and self.policies[name].last_exploit < self.generation
         }
-        self.place.checkpoints.write(self.generation, checkpoint_of(self), best)
+        checkpoint = checkpoint_of(self)
+        self.place.checkpoints.write(self.generation, checkpoint, best)
+        return checkpoint
 
-    def _publish(self, at_ready: Snapshot | None = None) -> None:
+    def _publish(self, at_ready: Snapshot | None) -> None:
         """Put each species on the board; the snapshot first, so that a row never speaks of what is not there yet.
 
         Args:
-            at_ready: The checkpoint of the latest ready point, where training has gone on since.
+            at_ready: The checkpoint of the latest ready point; None where there is none (any more).
         """
         for name in self.learner.species:
             row = self._row(name)
-            if row.can_be_donor:
-                snapshot = policy_snapshot(self, name) if at_ready is None else policy_of(at_ready, name)
-                self.place.board.publish_snapshot(self.index, self._slot(name), encode(snapshot))
+            if row.can_be_donor and at_ready is None:
+                row = replace(row, snapshot_generation=-1)
+            elif row.can_be_donor:
+                assert at_ready is not None
+                self.place.board.publish_snapshot(self.index, self._slot(name), encode(policy_of(at_ready, name)))
             self.place.board.publish_row(self.index, self._slot(name), row.to_bytes())
 
     def _row(self, species: str) -> BoardRow:

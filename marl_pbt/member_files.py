@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from marl_pbt.member import Member
 
 
-def policy_snapshot(member: Member, species: str) -> Snapshot:
-    """One species whole, as it goes to the board and to `best/`."""
-    return Snapshot(_policy_metadata(member, species), member.learner.snapshot(species))
-
-
 def checkpoint_of(member: Member) -> Snapshot:
     """Everything that `restore` needs to go on bit for bit, with the events of the latest ready point inside."""
     metadata = {
@@ -47,10 +42,10 @@ def restore(member: Member, checkpoint: Snapshot) -> None:
 
 
 def policy_of(checkpoint: Snapshot, species: str) -> Snapshot:
-    """The snapshot of one species that lies in a checkpoint."""
-    prefix = f"{species}/"
+    """The snapshot of one species that lies in a checkpoint, as it goes to the board and to `best/`."""
+    levels = (f"{species}/policy/", f"{species}/optimizer/")
     tensors = {
-        name.removeprefix(prefix): array for name, array in checkpoint.tensors.items() if name.startswith(prefix)
+        name.removeprefix(f"{species}/"): array for name, array in checkpoint.tensors.items() if name.startswith(levels)
     }
     return Snapshot(checkpoint.metadata["published"][species], tensors)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marl_pbt.checkpoints import Retention
+from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints, Retention
 from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
@@ -15,6 +15,7 @@ from marl_pbt.imports import load_object
 from marl_pbt.judgement import Judge
 from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, Worlds
+from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape
 from marl_pbt.worker import LearnerSource, WorkerJob
 
@@ -50,13 +51,16 @@ class RunPlan:
         environment, worlds, interface = None, None, Interface((), {}, {})
         if config.environment.make is not None:
             environment = EnvironmentSource(config.environment.make, config.environment.config)
-            worlds = environment.open_worlds(config.environment.num_worlds)
+            try:
+                worlds = environment.open_worlds(config.environment.num_worlds)
+            except UserError as fault:
+                raise loaded.placed("", fault) from None
             interface = interface_of(worlds)
         kind: LearnerKind = load_object(config.learner.make, LearnerKind, "learner.make")
         try:
             description = kind.describe(config.learner.settings, interface)
         except UserError as fault:
-            raise UserError(*(f"learner.settings.{line}" for line in fault.faults)) from None
+            raise loaded.placed("learner.settings", fault) from None
         species = interface.species or tuple(description.hyperparameters)
         return cls(config, environment, worlds, species, description, bind(loaded, description, species))
 
@@ -122,6 +126,23 @@ class RunPlan:
             board=BoardShape(self.population, tuple(self.description.snapshot_bytes[name] for name in self.species)),
             retention=self.retention,
         )
+
+    def resumed_at(self, run: RunDirectory) -> dict[int, int]:
+        """Per member the agent steps of its newest checkpoint; it must be readable before anything is started.
+
+        Raises:
+            UserError: A member has checkpoints, and none is whole.
+        """
+        steps, faults = {}, []
+        for member in range(self.population):
+            try:
+                checkpoint = MemberCheckpoints(run.member(member), self.retention).newest()
+                steps[member] = 0 if checkpoint is None else int(checkpoint.metadata["clocks"]["agent_steps"])
+            except CheckpointError as fault:
+                faults.append(f"{fault}: no whole checkpoint of this member is left; delete its folder to start afresh")
+        if faults:
+            raise UserError(*faults)
+        return steps
 
     def _card(self, species: str) -> dict[str, Any]:
         environment = self.environment

@@ -33,7 +33,7 @@ class PolicyState:
         founder: The member with whose first weights its ancestry began.
         history: Scores by generation, oldest first.
         last_exploit: The generation at which it last copied; 0 for never.
-        judged: The last generation at which it was compared.
+        compared_at: The last generation at which it was compared.
         parent: What it last copied.
     """
 
@@ -41,7 +41,7 @@ class PolicyState:
     founder: int
     history: list[tuple[int, Score]] = field(default_factory=list)
     last_exploit: int = 0
-    judged: int = 0
+    compared_at: int = 0
     parent: Source | None = None
 
     @classmethod
@@ -79,7 +79,7 @@ class PolicyState:
             "founder": self.founder,
             "history": [[at, score.to_json()] for at, score in self.history],
             "last_exploit": self.last_exploit,
-            "judged": self.judged,
+            "compared_at": self.compared_at,
             "parent": None if self.parent is None else asdict(self.parent),
         }
 
@@ -93,6 +93,6 @@ class PolicyState:
             founder=data["founder"],
             history=[(int(at), Score.from_json(score)) for at, score in data["history"]],
             last_exploit=data["last_exploit"],
-            judged=data["judged"],
+            compared_at=data["compared_at"],
             parent=None if data["parent"] is None else Source(**data["parent"]),
         )

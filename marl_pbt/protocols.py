@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
     import gymnasium
+    import numpy as np
+    from numpy.typing import NDArray
 
-Tensors: TypeAlias = dict[str, NDArray[Any]]
+Tensors: TypeAlias = "dict[str, NDArray[Any]]"
 """Named arrays: the only form in which state leaves a learner. Names use `/` between levels."""
 
 HyperparameterValue: TypeAlias = bool | int | float | str
@@ -152,6 +151,21 @@ class Worlds(Protocol):
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from where `get_state` was called, also on a fresh object with the same config."""
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What the config's `environment.make` is to give: a PettingZoo `ParallelEnv` that offers this too."""
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species."""
+
+    def species_of(self, agent: str) -> str:
+        """The species of an agent id."""
+
+    def batched(self, num_worlds: int) -> Worlds:
+        """Many copies of it, stepped together."""
 
 
 # ------------------------------------------------------------------------------------------------ learners

@@ -54,6 +54,8 @@ class Records:
         self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
         self._judged: dict[str, MatchResult] = {}
         self._agent_steps = 0
+        self._resumed = resumed_at is not None
+        self._seen: set[int] = set()
         self._is_success = False
         self._began_at = time.monotonic()
         minutes = plan.config.films.every_minutes
@@ -61,6 +63,11 @@ class Records:
         self._film_every_s = 60.0 * (minutes or 0.0)
         if resumed_at is not None:
             self.say(f"going on with {run.root}")
+
+    @property
+    def exploits_so_far(self) -> int:
+        """Over all members and species."""
+        return sum(event.kind == "exploit" for event in self._lineage.events)
 
     def say(self, line: str) -> None:
         """Show a line."""
@@ -71,18 +78,21 @@ class Records:
         if isinstance(report, UpdateDone):
             self._recorder.update(report)
             return
-        new = self.note(report.events)
-        for event in self._lineage.events if not state.exploits else new:
-            if event.kind == "exploit":
-                state.exploits[event.policy] = state.exploits.get(event.policy, 0) + 1
         if isinstance(report, MemberUp):
+            kind = "restart" if report.member in self._seen else "resume" if self._resumed else None
+            self._note(_began_again(report, kind) if kind else ())
             self._recorder.up(report)
-            return
-        for species in self._best.offer(report.rows):
-            logger.info("new best %s: %s", species, score_text(self._best.scores[species]))
-        self._recorder.ready(report)
+            self._seen.add(report.member)
+        new = self._note(report.events)
+        for event in new:
+            if event.kind == "exploit":
+                state.exploits += 1
+        if any(event.kind == "ready" for event in new):  # told by `ReadyPassed`, or only when the member was back
+            for species in self._best.offer(report.rows):
+                logger.info("new best %s: %s", species, score_text(self._best.scores[species]))
+            self._recorder.ready(ReadyPassed(report.member, report.clocks, report.rows, report.events))
 
-    def note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
+    def _note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
         """Store events and say the exploits; those that are known already are left out of the answer."""
         new = self._lineage.append(list(events))
         for event in new:
@@ -195,6 +205,23 @@ class Records:
         changes = changes_text(event.changes)
         who = f"{member_name(event.member)}@{event.generation}"
         return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}" + (f": {changes}" if changes else "")
+
+
+def _began_again(report: MemberUp, kind: str) -> list[LineageEvent]:
+    """That a member is back where its checkpoint was written, per species."""
+    return [
+        LineageEvent(
+            kind=kind,
+            member=report.member,
+            policy=species,
+            generation=row.generation,
+            clocks=report.clocks,
+            time=time.time(),
+            founder=row.founder,
+            hyperparameters=row.hyperparameters,
+        )
+        for species, row in report.rows.items()
+    ]
 
 
 def _describe(run: RunDirectory, plan: RunPlan) -> RunDescription:

@@ -34,6 +34,13 @@ class MemberUp:
 
 
 @dataclass(frozen=True)
+class IntervalBegun:
+    """A member is the one that its worker trains from now on."""
+
+    member: int
+
+
+@dataclass(frozen=True)
 class UpdateDone:
     """A member finished one update.
 
@@ -107,5 +114,13 @@ class TaskDone:
 
 
 Report: TypeAlias = (
-    WorkerUp | MemberUp | UpdateDone | ReadyPassed | MemberDone | MemberStopped | MemberFailed | TaskDone
+    WorkerUp
+    | MemberUp
+    | IntervalBegun
+    | UpdateDone
+    | ReadyPassed
+    | MemberDone
+    | MemberStopped
+    | MemberFailed
+    | TaskDone
 )

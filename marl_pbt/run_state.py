@@ -10,9 +10,9 @@ from marl_pbt.protocols import Clocks
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.standings import BoardRow
 
-State = Literal["starting", "training", "restarting", "done", "stopped", "failed"]
+State = Literal["starting", "training", "restarting", "done", "stopped", "cut off", "failed"]
 """What the supervisor tells apart; whether a policy is pending is its row's matter."""
-SETTLED = ("done", "stopped", "failed")
+SETTLED = ("done", "stopped", "cut off", "failed")
 SPEED_WINDOW_S = 60.0
 
 
@@ -25,7 +25,8 @@ class MemberState:
         state: What it does.
         clocks: Its own.
         rows: Per species, as last published.
-        failures: Failures since it last passed a ready point.
+        failures: Exceptions since it last passed a ready point.
+        deaths: Deaths of its worker while it was trained, likewise.
         fault: What went wrong last, one line.
     """
 
@@ -34,6 +35,7 @@ class MemberState:
     clocks: Clocks = field(default_factory=Clocks)
     rows: dict[str, BoardRow] = field(default_factory=dict)
     failures: int = 0
+    deaths: int = 0
     fault: str = ""
 
     @property
@@ -59,7 +61,7 @@ class RunState:
         self.members = [MemberState(index) for index in range(population)]
         self.started_at = started_at
         self.progress_at_start: float | None = None  # of this sitting, once every member has said where it stands
-        self.exploits: dict[str, int] = {}
+        self.exploits = 0
         self._trained: deque[tuple[float, int]] = deque()
 
     @property
@@ -84,7 +86,7 @@ class RunState:
         else:
             member.rows = dict(report.rows)
         if isinstance(report, ReadyPassed):
-            member.failures = 0
+            member.failures = member.deaths = 0
         if not member.is_settled:
             member.state = "training"
         member.clocks = report.clocks

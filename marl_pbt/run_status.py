@@ -27,7 +27,7 @@ def status_of(state: RunState, evolution: Evolution, now: float) -> RunStatus:
         agent_steps_per_s=state.agent_steps_per_s(now),
         elapsed_s=elapsed_s,
         left_s=_left_s(progress - (state.progress_at_start or 0.0), 1.0 - progress, elapsed_s),
-        exploits=sum(state.exploits.values()),
+        exploits=state.exploits,
     )
 
 
@@ -44,4 +44,5 @@ def _left_s(gained: float, missing: float, elapsed_s: float) -> float | None:
 
 def _member_status(member: MemberState) -> MemberStatus:
     policies = {name: PolicyStatus(row.newest, row.hyperparameters, row.parent) for name, row in member.rows.items()}
-    return MemberStatus(member.index, member.state, member.generation, member.clocks.agent_steps, policies)
+    state = "stopped" if member.state == "cut off" else member.state
+    return MemberStatus(member.index, state, member.generation, member.clocks.agent_steps, policies)

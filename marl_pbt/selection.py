@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from marl_pbt.standings import Score
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,32 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 ASK_TO_END = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
+@dataclass(frozen=True)
+class Received:
+    """A signal that came.
+
+    Attributes:
+        number: Which.
+        at: Monotonic seconds.
+    """
+
+    number: int
+    at: float
+
+
 class SignalWatch:
-    """Collects signals while it is active; the first asks for a clean end, the second for an end at once."""
+    """Collects the signals that come while it is active."""
 
     def __init__(self) -> None:
-        self.received: list[int] = []
+        self.received: list[Received] = []
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -50,7 +65,7 @@ class SignalWatch:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received.append(number)
+        self.received.append(Received(number, time.monotonic()))
 
 
 @contextlib.contextmanager

@@ -117,6 +117,7 @@ class BoardRow:
         hyperparameters: In force from this ready point on.
         parent: What it last copied.
         founder: The member with whose first weights its ancestry began.
+        is_retired: True once the member has failed for good: it counts no more.
     """
 
     member: int
@@ -129,6 +130,7 @@ class BoardRow:
     hyperparameters: Mapping[str, HyperparameterValue] = field(default_factory=dict)
     parent: Source | None = None
     founder: int = 0
+    is_retired: bool = False
 
     def score_at(self, generation: int) -> Score | None:
         """The score at a ready point, whatever policy the member held there; None where there is none."""
@@ -143,7 +145,10 @@ class BoardRow:
 
     @property
     def can_be_donor(self) -> bool:
-        """True when the snapshot in the slot is the policy that earned the newest score, a finite one."""
+        """True when the snapshot in the slot is the policy that earned the newest score, a finite one.
+
+        Also of a retired member: what it last published is as good as it ever was.
+        """
         newest = self.newest
         return newest is not None and newest.is_finite and self.snapshot_generation == self.generation
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from marl_pbt.imports import load_object
 
 from marl_pbt.environments import EnvironmentSource
+from marl_pbt.imports import load_object
 from marl_pbt.matches import MatchResult, UniformPolicy, play
 from marl_pbt.member_files import policy_of
 from marl_pbt.protocols import LearnerKind, Policy, Worlds

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"error: {line}\n" for line in fault.faults)
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("stopped at once; --resume goes on from the last checkpoints\n")
+        sys.stderr.write("stopped before the training began\n")
         return 130
 
 

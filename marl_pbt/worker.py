@@ -77,6 +77,22 @@ class End:
 Command: TypeAlias = Stop | End | Task
 
 
+class SupervisorGone(BaseException):
+    """The other end of the pipe is closed: nobody is left to work for. No `Exception`, which a member may raise."""
+
+
+def tell(pipe: Connection, report: Report) -> None:
+    """Send a report.
+
+    Raises:
+        SupervisorGone: There is nobody to take it.
+    """
+    try:
+        pipe.send(report)
+    except OSError:
+        raise SupervisorGone from None
+
+
 class Orders:
     """The supervisor's commands, taken from the pipe as they come.
 
@@ -93,7 +109,10 @@ class Orders:
     def look(self, wait: bool = False) -> None:
         """Take in what has come; with `wait`, at least one."""
         while wait or self._pipe.poll():
-            command: Command = self._pipe.recv()
+            try:
+                command: Command = self._pipe.recv()
+            except (OSError, EOFError):
+                raise SupervisorGone from None
             wait = False
             if isinstance(command, Stop):
                 self.must_stop = True
@@ -104,14 +123,15 @@ class Orders:
 
     def do_tasks(self) -> None:
         """Do what was asked for; a task that fails says so and stops nobody."""
-        while self._tasks:
+        while self._tasks and not self.must_end:
+            self.look()
             task = self._tasks.pop(0)
             try:
                 result: object = task.run()
             except Exception as fault:
-                logger.warning("%s failed: %s: %s", task.name, type(fault).__name__, fault)
+                logger.warning("%s failed: %s: %s", task.name, type(fault).__name__, fault, exc_info=True)
                 result = None
-            self._pipe.send(TaskDone(task.name, result))
+            tell(self._pipe, TaskDone(task.name, result))
 
 
 def run_worker(pipe: Connection, memory: Any) -> None:
@@ -125,26 +145,26 @@ def run_worker(pipe: Connection, memory: Any) -> None:
     job: WorkerJob = pipe.recv()
     board = SharedBoard(job.board, memory)
     orders = Orders(pipe)
-    pipe.send(WorkerUp())
+    tell(pipe, WorkerUp())
     running: list[Member] = []
     for index in job.members:
-        member = _guarded(partial(build_member, job, index, board, pipe.send, orders), index, 0, pipe)
+        member = _guarded(partial(build_member, job, index, board, partial(tell, pipe), orders), index, 0, pipe)
         running.append(member)
-        pipe.send(MemberUp(index, member.clocks, member.rows(), member.events))
+        tell(pipe, MemberUp(index, member.clocks, member.rows(), member.events))
     for member in [each for each in running if each.is_done]:
         running.remove(member)
-        pipe.send(MemberDone(member.index))
+        tell(pipe, MemberDone(member.index))
     while running and not orders.must_stop:
         member = most_behind(running)
         passed = _guarded(member.live_one_interval, member.index, member.generation, pipe)
         if passed and member.is_done:
             running.remove(member)
-            pipe.send(MemberDone(member.index))
+            tell(pipe, MemberDone(member.index))
         orders.look()
         if not orders.must_stop:
             orders.do_tasks()
     for member in running:
-        pipe.send(MemberStopped(member.index))
+        tell(pipe, MemberStopped(member.index))
     while not orders.must_end:
         orders.look(wait=True)
         orders.do_tasks()
@@ -180,9 +200,7 @@ def _guarded(act: Callable[[], Any], member: int, generation: int, pipe: Connect
     """Do it; where it raises, tell the supervisor which member it was, and end this worker."""
     try:
         return act()
-    except (BrokenPipeError, EOFError):
-        raise
     except Exception as fault:
         trace = traceback.format_exc()
-        pipe.send(MemberFailed(member, generation, f"{type(fault).__name__}: {fault}", trace))
+        tell(pipe, MemberFailed(member, generation, f"{type(fault).__name__}: {fault}", trace))
         raise SystemExit(1) from None

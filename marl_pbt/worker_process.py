@@ -9,9 +9,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from typing import Any
 
-from marl_pbt.logs import RunLog, WorkerLog
-
 from marl_pbt.bootstrap import start_worker
+from marl_pbt.logs import RunLog, WorkerLog
 from marl_pbt.reports import Report
 from marl_pbt.signals import blocked_while_starting
 from marl_pbt.worker import Command, WorkerJob
@@ -32,6 +31,9 @@ class WorkerProcess:
         job: What it is there for.
         memory: The board's.
         log: Where its records go.
+
+    Attributes:
+        pipe: Readable when it has told something, and when it has ended.
     """
 
     def __init__(self, index: int, job: WorkerJob, memory: Any, log: RunLog) -> None:
@@ -40,6 +42,7 @@ class WorkerProcess:
         self.told_to_end = False
         self._log: WorkerLog = log.open_worker(f"worker_{index}")
         context = spawn_context()
+        self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
             target=start_worker,
@@ -50,11 +53,6 @@ class WorkerProcess:
             self.process.start()
         theirs.close()  # so that the pipe ends when the worker does
         self.send(job)
-
-    @property
-    def connection(self) -> Connection:
-        """What to wait on for reports, and for the worker's end."""
-        return self.pipe
 
     def reports(self) -> Iterator[Report]:
         """What has come, without waiting.

@@ -22,11 +22,11 @@ def rules(population=5, **fields):
     return replace(Rules(Truncation(), population, min_gap_standard_errors=0.0), **fields)
 
 
-def ask(rows, member, by=None, seed=0, progress=10.0, judged=0):
+def ask(rows, member, by=None, seed=0, progress=10.0, compared_at=0):
     by = by or rules(len(rows))
     others = [each for each in rows if each.member != member]
     own = next(each for each in rows if each.member == member)
-    return decide(Question(own, others, progress, judged), by, np.random.default_rng(seed))
+    return decide(Question(own, others, progress, compared_at), by, np.random.default_rng(seed))
 
 
 def five(**fields):

@@ -41,7 +41,8 @@ class Run:
             }
             tensors = {f"{name}/policy/w": np.full(1000, 1000 * member + generation, np.float32) for name in scores}
             checkpoints = MemberCheckpoints(self.directory.member(member), Retention(), self.maximize)
-            checkpoints.write(generation, Snapshot({"kind": "checkpoint", "published": published}, tensors), {})
+            said = {"kind": "checkpoint", "member": member, "generation": generation, "published": published}
+            checkpoints.write(generation, Snapshot(said, tensors), {})
         rows = {
             name: BoardRow(member, generation, history=((generation, score),), snapshot_generation=generation)
             for name, score in scores.items()

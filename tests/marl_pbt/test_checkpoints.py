@@ -13,7 +13,8 @@ from marl_pbt.snapshot import Snapshot
 
 
 def snapshot(generation, **metadata):
-    return Snapshot({"generation": generation, **metadata}, {"w": np.full(4, generation, np.float32)})
+    said = {"kind": "checkpoint", "member": 0, "generation": generation, **metadata}
+    return Snapshot(said, {"w": np.full(4, generation, np.float32)})
 
 
 def folder(tmp_path, *scores, keep_last=2, keep_best=1, maximize=True):
@@ -143,7 +144,8 @@ def test_where_a_member_was_stopped_is_the_newest_until_its_next_ready_point(tmp
     checkpoints = folder(tmp_path, 1.0, 2.0)
     stop(checkpoints, 2, time=1)
     stop(checkpoints, 2, time=2)
-    assert checkpoints.newest().metadata == {"schema": 1, "generation": 2, "stopped": True, "time": 2}
+    found = checkpoints.newest().metadata
+    assert (found["generation"], found["stopped"], found["time"]) == (2, True, 2)
     assert checkpoints.generations() == [1, 2]
     checkpoints.write(3, snapshot(3), {})
     assert "stopped" not in checkpoints.newest().metadata
@@ -235,3 +237,11 @@ def test_a_millionth_generation_is_found_and_is_the_newest(tmp_path):
         checkpoints.write(generation, snapshot(generation), {})
     assert checkpoints.generations() == [999_999, 1_000_000]
     assert newest(checkpoints) == 1_000_000
+
+
+@pytest.mark.parametrize("said", [{"member": 1}, {"generation": 7}, {"kind": "policy"}])
+def test_a_file_that_belongs_elsewhere_is_passed_over(tmp_path, said, caplog):
+    checkpoints = folder(tmp_path, 1.0, 2.0)
+    checkpoints.write(3, Snapshot({**snapshot(3).metadata, **said}, snapshot(3).tensors), {})
+    assert newest(checkpoints) == 2
+    assert "belongs elsewhere" in caplog.text

@@ -97,8 +97,8 @@ def test_no_ready_point_is_judged_twice_by_the_same_member(tmp_path):
             if event.kind == "ready" and at is not None:
                 compared.setdefault((event.member, event.policy), []).append(at)
     assert sum(map(len, compared.values())) > 50
-    for judged in compared.values():
-        assert judged == sorted(set(judged))
+    for compared_at in compared.values():
+        assert compared_at == sorted(set(compared_at))
 
 
 def test_hyperparameters_stay_within_their_declaration_all_the_way(tmp_path):
@@ -124,10 +124,10 @@ def test_a_member_ten_times_slower_blocks_nobody_and_is_not_punished(tmp_path):
     assert [member.generation for member in population.members] == [2, 20, 20, 20, 20]
     fast = [event for event in population.events if event.kind == "exploit" and event.member != 0]
     assert len(fast) > 10
-    judged = [
+    compared_at = [
         e.why.get("compared_at") for e in population.events if (e.kind, e.member, e.policy) == ("ready", 0, "fox")
     ]
-    assert all(at is None or at <= 2 for at in judged)
+    assert all(at is None or at <= 2 for at in compared_at)
 
 
 def test_a_member_that_never_arrives_blocks_nobody(tmp_path):
