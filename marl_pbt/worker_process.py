@@ -39,7 +39,6 @@ class WorkerProcess:
     def __init__(self, index: int, job: WorkerJob, memory: Any, log: RunLog) -> None:
         self.index = index
         self.job = job
-        self.told_to_end = False
         self._log: WorkerLog = log.open_worker(f"worker_{index}")
         context = spawn_context()
         self.pipe: Connection

@@ -37,10 +37,10 @@ class LoadedConfig:
         """Faults that somebody found in a section, told with their whole keys and places.
 
         Args:
-            section: Dotted path, e.g. `learner.settings`.
+            section: Dotted path, e.g. `learner.settings`; empty for lines with whole keys.
             fault: Lines that begin with a key relative to the section.
         """
-        return UserError(*(self.source.line(_split(f"{section}.{line}")) for line in fault.faults))
+        return UserError(*(self.source.line(_split(f"{section}.{line}" if section else line)) for line in fault.faults))
 
 
 @dataclass

@@ -351,6 +351,11 @@ class CrookedWorlds:
     def observe(self, species, out):
         return self.worlds.observe(species, out) + (self.crooked == "rows")
 
+    @property
+    def observation_spaces(self):
+        spaces = self.worlds.observation_spaces
+        return dict.fromkeys(spaces, spaces["prey"]) if self.crooked == "spaces" else spaces
+
     def step(self, actions):
         result = self.worlds.step(actions)
         if self.crooked != "rewards":
@@ -370,6 +375,11 @@ def crooked(what, **more):
     environment = parallel_env(max_steps=20, **more)
     environment.batched = lambda num_worlds: CrookedWorlds(type(environment).batched(environment, num_worlds), what)
     return environment
+
+
+class BatchedWithoutSpecies(Herd):
+    def batched(self, num_worlds):
+        return crooked("nothing").batched(num_worlds)
 
 
 def breaks():
