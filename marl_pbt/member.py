@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import logging
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from marl_pbt.checkpoints import MemberCheckpoints
-from marl_pbt.decision import Decision, Question, decide
 from marl_pbt.evolution import Evolution
+from marl_pbt.following import copy_donor, decide_whom_to_follow, exploit, explore
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.member_files import checkpoint_of, policy_of, restore
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner, Tensors
 from marl_pbt.reports import IntervalBegun, ReadyPassed, Report, UpdateDone
-from marl_pbt.snapshot import Snapshot, decode, encode
-from marl_pbt.standings import BoardRow, Score, Source
-from marl_pbt.streams import stream
+from marl_pbt.snapshot import Snapshot, encode
+from marl_pbt.standings import BoardRow, Score
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +81,7 @@ class Member:
         else:
             for name in self.learner.species:
                 self.learner.set_hyperparameters(name, self._initial(name))
-            self.events = tuple(self._event("start", name) for name in self.learner.species)
+            self.events = tuple(self.event("start", name) for name in self.learner.species)
             self._publish(None)
 
     def live_one_interval(self) -> bool:
@@ -101,10 +99,11 @@ class Member:
         scores = self._score()
         events = []
         for name in self.learner.species:
-            decision, copied = self._copy(name, self._decide(name))
-            events.append(self._ready_event(name, scores[name], decision))
+            decision, copied = copy_donor(self, name, decide_whom_to_follow(self, name))
+            why = {"decision": decision.reason, **decision.why}
+            events.append(self.event("ready", name, score=scores[name], why=why))
             if copied is not None:
-                events += self._follow(name, decision, *copied)
+                events += [exploit(self, name, decision, copied), explore(self, name)]
         if self._fault and not any(policy.last_exploit == self.generation for policy in self.policies.values()):
             raise FloatingPointError(f"{self._fault}; there is no sound donor to copy")
         self._fault = ""
@@ -113,9 +112,13 @@ class Member:
         self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
         return True
 
+    def slot(self, species: str) -> int:
+        """The species' place on the board."""
+        return self.learner.species.index(species)
+
     def rows(self) -> dict[str, BoardRow]:
         """Its standing per species, as it publishes it."""
-        return {name: self._row(name) for name in self.learner.species}
+        return {name: self.row(name) for name in self.learner.species}
 
     def _train_until_ready(self) -> bool:
         target = self.evolution.progress(self.clocks_at_ready) + self.evolution.interval
@@ -142,55 +145,6 @@ class Member:
             for name, policy in self.policies.items()
         }
 
-    def _decide(self, species: str) -> Decision:
-        evolution = self.evolution
-        if not evolution.exploits:
-            return Decision(None, "control")
-        if evolution.progress(self.clocks) >= evolution.stop:
-            return Decision(None, "finished")
-        question = Question(
-            own=self._row(species),
-            others=self._others(species),
-            progress=evolution.progress(self.clocks),
-            compared_at=self.policies[species].compared_at,
-        )
-        rng = stream(evolution.seed, f"decide/{species}", self.index, self.generation)
-        decision = decide(question, evolution.rules, rng)
-        self.policies[species].compared_at = max(self.policies[species].compared_at, decision.compared_at)
-        return decision
-
-    def _copy(self, species: str, decision: Decision) -> tuple[Decision, tuple[Snapshot, str] | None]:
-        """Copy the weights of one whole published version of the donor, where there is one that fits.
-
-        Returns:
-            The decision, without a donor where it was passed over; and what was copied with its CRC-32.
-        """
-        if decision.donor is None:
-            return decision, None
-        donor = decision.donor.member
-        data = self.place.board.snapshot(donor, self._slot(species))
-        if data is None:
-            logger.warning("member %d: donor %d could not be read; passed over", self.index, donor)
-            return replace(decision, donor=None, reason="donor_unreadable"), None
-        snapshot = decode(data, verify=False)
-        try:
-            self.learner.adopt(species, snapshot.tensors, self.evolution.optimizer_state)
-        except ValueError as fault:
-            logger.warning("member %d: donor %d does not fit (%s); passed over", self.index, donor, fault)
-            return replace(decision, donor=None, reason="donor_does_not_fit"), None
-        return decision, (snapshot, f"{zlib.crc32(data):08x}")
-
-    def _follow(self, species: str, decision: Decision, snapshot: Snapshot, checksum: str) -> list[LineageEvent]:
-        """Go on as the donor's version whose weights were copied, but move away from its hyperparameters."""
-        source = Source(snapshot.metadata["member"], snapshot.metadata["generation"])
-        self.learner.set_hyperparameters(species, snapshot.metadata["hyperparameters"])
-        self.policies[species].replace_by(source, snapshot.metadata["founder"], self.generation)
-        exploit = self._event("exploit", species, parent=source, checksum=checksum, why=decision.why)
-        rng = stream(self.evolution.seed, f"explore/{species}", self.index, self.generation)
-        changes = self.evolution.explore(species, self.learner.get_hyperparameters(species), rng)
-        self.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
-        return [exploit, self._event("explore", species, parent=source, changes=changes)]
-
     def _checkpoint(self, scores: Mapping[str, Score | None]) -> Snapshot:
         """Write it down before anybody can copy it."""
         best = {
@@ -209,15 +163,16 @@ class Member:
             at_ready: The checkpoint of the latest ready point; None where there is none (any more).
         """
         for name in self.learner.species:
-            row = self._row(name)
+            row = self.row(name)
             if row.can_be_donor and at_ready is None:
                 row = replace(row, snapshot_generation=-1)
             elif row.can_be_donor:
                 assert at_ready is not None
-                self.place.board.publish_snapshot(self.index, self._slot(name), encode(policy_of(at_ready, name)))
-            self.place.board.publish_row(self.index, self._slot(name), row.to_bytes())
+                self.place.board.publish_snapshot(self.index, self.slot(name), encode(policy_of(at_ready, name)))
+            self.place.board.publish_row(self.index, self.slot(name), row.to_bytes())
 
-    def _row(self, species: str) -> BoardRow:
+    def row(self, species: str) -> BoardRow:
+        """Its standing with one species, as of the latest ready point."""
         policy = self.policies[species]
         row = BoardRow(
             member=self.index,
@@ -232,11 +187,6 @@ class Member:
         )
         return replace(row, snapshot_generation=self.generation) if row.newest is not None else row
 
-    def _others(self, species: str) -> list[BoardRow]:
-        members = (member for member in range(self.evolution.rules.population) if member != self.index)
-        found = (self.place.board.row(member, self._slot(species)) for member in members)
-        return [BoardRow.from_bytes(data) for data in found if data is not None]
-
     def _initial(self, species: str) -> dict[str, HyperparameterValue]:
         return self.evolution.initial(species, self.index, self.learner.get_hyperparameters(species))
 
@@ -245,13 +195,8 @@ class Member:
         values = self.learner.get_hyperparameters(species)
         return {name: values[name] for name in self.evolution.declared_names(species)}
 
-    def _slot(self, species: str) -> int:
-        return self.learner.species.index(species)
-
-    def _ready_event(self, species: str, score: Score | None, decision: Decision) -> LineageEvent:
-        return self._event("ready", species, score=score, why={"decision": decision.reason, **decision.why})
-
-    def _event(self, kind: str, species: str, **more: object) -> LineageEvent:
+    def event(self, kind: str, species: str, **more: object) -> LineageEvent:
+        """Something that happens to the policy of a species now, with what this kind of event has beside."""
         event = LineageEvent(
             kind=kind,
             member=self.index,
@@ -262,7 +207,7 @@ class Member:
             founder=self.policies[species].founder,
             hyperparameters=self._hyperparameters(species),
         )
-        return replace(event, **more)  # type: ignore[arg-type]  # the fields that this kind of event has beside these
+        return replace(event, **more)  # type: ignore[arg-type]  # the fields of LineageEvent
 
 
 def _is_finite(tensors: Tensors) -> bool:

@@ -1,0 +1,20 @@
+"""All benchmarks, one after the other: `python -m benchmarks` (about ten minutes; let nothing else run)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHMARKS = ("environment", "learner", "exploit", "population")
+
+
+def main() -> int:
+    code = 0
+    for name in BENCHMARKS:
+        print(f"\n## python -m benchmarks.{name}\n", flush=True)
+        code |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
