@@ -39,15 +39,16 @@ class LineageStore:
         """
         new = []
         for event in events:
-            if event.event_id not in self._known:
-                self._known.add(event.event_id)
-                new.append(event)
-                # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
-                self._unwritten += (event.to_line() + "\n").encode("utf-8", errors="backslashreplace")
-        self.events += new
-        if any(event.kind in RETRACTING for event in new):
-            self.events = standing(self.events)
-            self._known = {event.event_id for event in self.events}
+            if event.event_id in self._known:
+                continue
+            new.append(event)
+            self._known.add(event.event_id)
+            self.events.append(event)
+            # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
+            self._unwritten += (event.to_line() + "\n").encode("utf-8", errors="backslashreplace")
+            if event.kind in RETRACTING:
+                self.events = standing(self.events)
+                self._known = {each.event_id for each in self.events}
         self._write()
         return new
 

@@ -33,6 +33,7 @@ def test_returns_are_reported_unscaled():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_million_agent_steps_bring_coexistence():
     settings = {"n_steps": 32, "n_epochs": 2, "learning_rate": 5e-4, "ent_coef": 0.01}
     learner = build(ppo.kind, settings, 64)

@@ -60,6 +60,15 @@ def test_scores_of_the_same_ready_point_count_although_their_owners_have_copied_
     assert ask(rows, 0, rules(8)).reason == "exploit"
 
 
+def test_members_that_failed_for_good_leave_the_quorum():
+    """Else four failed of eight would end PBT without a word."""
+    others = [row(member, 1.0 + member) for member in range(1, 4)]
+    failed = [row(member, 5.0 + member) for member in range(4, 8)]
+    rows = [row(0, 0.0), *others, *(replace(each, history=(), is_retired=True) for each in failed)]
+    assert ask([*rows[:4], *(replace(each, history=()) for each in failed)], 0).reason == "no_quorum"
+    assert ask(rows, 0).reason == "exploit"
+
+
 @dataclass
 class _Walker:
     """A member of pure noise: its score is drawn, its decisions are real."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +113,28 @@ def test_a_store_that_ends_within_an_event_of_many_bytes_per_character_is_readab
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index("😀".encode()) + 2])
     assert read_lineage(path) == [event(1)]
+
+
+def test_a_member_that_goes_on_from_further_back_takes_back_what_it_had_told_since(tmp_path):
+    """Its newest checkpoint was damaged: it lives generations again, perhaps otherwise than before."""
+    path = tmp_path / "lineage.jsonl"
+    first = [event(1), event(2), event(3), event(3, member=5)]
+    again = [event(1, "resume", time=2e9), event(2, founder=4)]
+    stored(path, *first)
+    stored(path, *again)
+    assert read_lineage(path) == [first[0], first[3], *again]
+    assert path.read_bytes().count(b"\n") == 6
+
+
+def test_what_a_full_disk_does_not_take_is_written_with_the_next_event(tmp_path, caplog):
+    path = tmp_path / "lineage.jsonl"
+    store = LineageStore(path)
+    whole = store._file
+    store._file = Path("/dev/full").open("wb", buffering=0)
+    store.append([event(1)])
+    store._file.close()
+    store._file = whole
+    assert "tried again" in caplog.text
+    store.append([event(2)])
+    store.close()
+    assert read_lineage(path) == [event(1), event(2)]

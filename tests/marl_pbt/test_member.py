@@ -94,6 +94,27 @@ def test_a_member_gone_not_finite_is_never_published_and_follows_somebody_at_onc
     assert board_row(population, 0).newest.is_finite
 
 
+def test_an_update_that_diverges_ends_the_interval_and_the_member_follows_a_sound_donor(tmp_path):
+    """R39: what trained is lost, the member and its other species are not."""
+    settings = [{**STEADY, "diverge_at": 2}, STEADY]
+    population = Population(tmp_path, evolution(2, rules={"burn_in": 100.0}), settings, levels=(0.9, 0.5))
+    population.live(1)
+    hare = population[0].learner.skill("hare")
+    population.live(0)
+    assert population[0].learner.adopted == [("fox", "reset")]
+    assert board_row(population, 0).parent == Source(1, 1)
+    assert population[0].learner.skill("hare") >= hare
+    population.live(0)
+    assert board_row(population, 0).newest.is_finite
+
+
+def test_an_update_that_diverges_without_a_sound_donor_is_a_failure(tmp_path):
+    population = Population(tmp_path, evolution(2), [{**STEADY, "diverge_at": 2}, STEADY])
+    with pytest.raises(FloatingPointError, match="no sound donor"):
+        population.live(0)
+    assert population.board.snapshot(0, 0) is None
+
+
 def test_where_nobody_sound_is_there_yet_it_waits_and_is_nobodys_donor(tmp_path):
     """D05."""
     settings = [{**STEADY, "nan_at": 2}, {**STEADY, "nan_at": 2}]

@@ -57,6 +57,7 @@ class ToySettings:
         kill_at: The update in which the process kills itself.
         hang_at: The update that never ends.
         nan_at: The update that leaves the first species' parameters not finite; its episodes still were.
+        diverge_at: The update that leaves the first species' parameters not finite and raises FloatingPointError.
         only_once: A path: raise, kill and hang happen to whoever comes first, and never again once it is there.
     """
 
@@ -69,6 +70,7 @@ class ToySettings:
     kill_at: int = 0
     hang_at: int = 0
     nan_at: int = 0
+    diverge_at: int = 0
     only_once: str = ""
 
     @classmethod
@@ -221,6 +223,9 @@ class ToyLearner:
 
     def _misbehave(self) -> None:
         settings, update = self.settings, self._updates
+        if update == settings.diverge_at and _is_due(settings.only_once):
+            self._tensors[self.species[0]]["policy/theta"][:] = np.nan
+            raise FloatingPointError(f"{self.species[0]}: the toy diverges at update {update}, as it was told to")
         if update in (settings.fail_at, settings.kill_at, settings.hang_at) and _is_due(settings.only_once):
             if update == settings.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
