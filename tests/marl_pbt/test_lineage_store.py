@@ -130,7 +130,7 @@ def test_what_a_full_disk_does_not_take_is_written_with_the_next_event(tmp_path,
     path = tmp_path / "lineage.jsonl"
     store = LineageStore(path)
     whole = store._file
-    store._file = Path("/dev/full").open("wb", buffering=0)
+    store._file = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115  # closed two lines below
     store.append([event(1)])
     store._file.close()
     store._file = whole
