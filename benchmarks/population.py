@@ -30,8 +30,8 @@ class Measured:
         agent_steps_per_s: From the first member's start to the last ready point.
         outside_share: Of the workers' time in which they had members to train: what was not spent in `Learner.update`.
         start_s: From the command to the first member's start.
-        worker_mib: Peak memory of the largest worker.
-        supervisor_mib: Peak memory of the supervisor.
+        worker_mib: Peak private memory of the largest worker: what one more of them costs.
+        supervisor_mib: The same of the supervisor.
     """
 
     agent_steps_per_s: float
@@ -81,11 +81,11 @@ def read_run(events: Sequence[LineageEvent], began: float, workers: int, peaks: 
 
 
 def watch_memory(process: subprocess.Popen[bytes]) -> list[float]:
-    """Peak MiB of the process and of each of its children, read until it ends."""
+    """Peak private MiB of the process and of each of its children, read until it ends."""
     peaks: dict[int, float] = {process.pid: 0.0}
     while process.poll() is None:
         for pid in (process.pid, *children(process.pid)):
-            peaks[pid] = max(peaks.get(pid, 0.0), peak_mib(pid))
+            peaks[pid] = max(peaks.get(pid, 0.0), private_mib(pid))
         time.sleep(0.5)
     return list(peaks.values())
 
@@ -97,12 +97,12 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def peak_mib(pid: int) -> float:
+def private_mib(pid: int) -> float:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Private"))
 
 
 def answer_s(arguments: Sequence[str]) -> float:
@@ -139,8 +139,8 @@ def main() -> None:
     print(f"| control pbt against nothing, two workers | {spread(pbt_ratios, '.2f')} × |")
     print(f"| workers' time outside Learner.update | {spread([run.outside_share for run in twos], '.1%')} |")
     print(f"| command to the first member's start | {spread([run.start_s for run in twos], '.1f')} s |")
-    print(f"| peak memory of a worker | {spread([run.worker_mib for run in twos], '.0f')} MiB |")
-    print(f"| peak memory of the supervisor | {spread([run.supervisor_mib for run in twos], '.0f')} MiB |")
+    print(f"| peak private memory of a worker | {spread([run.worker_mib for run in twos], '.0f')} MiB |")
+    print(f"| peak private memory of the supervisor | {spread([run.supervisor_mib for run in twos], '.0f')} MiB |")
     print(f"| --help | {spread([answer_s(['--help']) for _ in range(5)], '.2f')} s |")
     wrong = ["configs/ppg.yaml", "--set", "pbt.intervall=1"]
     print(f"| an error in the config | {spread([answer_s(wrong) for _ in range(5)], '.2f')} s |")
