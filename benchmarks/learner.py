@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.spread import spread
 
 if TYPE_CHECKING:
     from marl_pbt.protocols import Learner
@@ -52,11 +52,6 @@ def measure_update(learner: Learner) -> Sample:
     clocks = report.clocks
     outside = 1 - report.metrics["time/train_s"] / clocks.seconds
     return Sample(clocks.agent_steps / clocks.seconds, clocks.agent_steps / cpu_s, outside)
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """The median with the smallest and the largest."""
-    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.spread import spread
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_store import read_lineage
 
@@ -112,11 +113,6 @@ def answer_s(arguments: Sequence[str]) -> float:
         [sys.executable, "-m", "marl_pbt.train", *arguments], cwd=REPOSITORY, capture_output=True, check=False
     )
     return time.perf_counter() - began
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """The median with the smallest and the largest."""
-    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def main() -> None:

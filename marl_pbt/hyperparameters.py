@@ -110,20 +110,14 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of several values without an order: it is drawn afresh or stays."""
+class Listed:
+    """One of several values; what unordered and ordered lists have in common."""
 
     values: tuple[HyperparameterValue, ...]
 
     def sample(self, rng: np.random.Generator) -> HyperparameterValue:
         """Draw afresh, all alike."""
         return self.values[int(rng.integers(len(self.values)))]
-
-    def perturb(self, value: HyperparameterValue, factor: Factor, rng: np.random.Generator) -> Move:
-        """Stay: there is no neighbour to go to."""
-        del factor
-        place = _index(self.values, value)
-        return Move(self.sample(rng), "resample") if place is None else Move(self.values[place], "stay")
 
     def clamp(self, value: float) -> HyperparameterValue:
         """The value itself where it is one of them, else the nearest by number."""
@@ -135,14 +129,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Ordered:
+class Choice(Listed):
+    """One of several values without an order: it is drawn afresh or stays."""
+
+    def perturb(self, value: HyperparameterValue, factor: Factor, rng: np.random.Generator) -> Move:
+        """Stay: there is no neighbour to go to."""
+        del factor
+        place = _index(self.values, value)
+        return Move(self.sample(rng), "resample") if place is None else Move(self.values[place], "stay")
+
+
+@dataclass(frozen=True)
+class Ordered(Listed):
     """One of a list of values in order: it moves one place left or right, and stays where there is no such place."""
-
-    values: tuple[HyperparameterValue, ...]
-
-    def sample(self, rng: np.random.Generator) -> HyperparameterValue:
-        """Draw afresh, all alike."""
-        return self.values[int(rng.integers(len(self.values)))]
 
     def perturb(self, value: HyperparameterValue, factor: Factor, rng: np.random.Generator) -> Move:
         """One place left or right; a value that is not in the list goes anywhere."""
@@ -155,14 +154,6 @@ class Ordered:
         if target == place:
             return Move(self.values[place], "stay")
         return Move(self.values[target], "left" if step < 0 else "right")
-
-    def clamp(self, value: float) -> HyperparameterValue:
-        """The value itself where it is one of them, else the nearest by number."""
-        return _nearest(self.values, value)
-
-    def contains(self, value: HyperparameterValue) -> bool:
-        """True for one of the values, of the same type."""
-        return _index(self.values, value) is not None
 
 
 @dataclass(frozen=True)

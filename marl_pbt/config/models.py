@@ -156,7 +156,7 @@ class StopSection(Section):
     """When the run ends."""
 
     progress: Positive = Field(description="per member, in pbt.time_attr")
-    minutes: Positive | None = Field(default=None, description="wall time of the whole run; null: no limit")
+    minutes: Positive | None = Field(default=None, description="wall time since start or resume; null: no limit")
 
 
 class CheckpointsSection(Section):
