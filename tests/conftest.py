@@ -1,10 +1,11 @@
-"""What holds for all tests: one thread each, and no process left behind."""
+"""What holds for all tests: one thread each, and no process or shared memory left behind."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,25 @@ def no_process_is_left() -> Iterator[None]:
         process.kill()
         process.join()
     assert left == [], "the test left processes behind"
+
+
+SHARED_MEMORY = Path("/dev/shm")
+_before: set[Path] = set()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        _before.update(_multiprocessing_files())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Once all test processes have ended: what they left in shared memory fails the run."""
+    left = set() if hasattr(session.config, "workerinput") else _multiprocessing_files() - _before
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nleft in shared memory: {', '.join(sorted(path.name for path in left))}")
+
+
+def _multiprocessing_files() -> set[Path]:
+    return {path for pattern in ("sem.mp-*", "pym-*", "psm_*") for path in SHARED_MEMORY.glob(pattern)}
