@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from marl_pbt.explore import Change
 from marl_pbt.figures import score_text, short_count, value_text
-from marl_pbt.lineage import LineageEvent, Segment
+from marl_pbt.lineage import LineageEvent, Segment, schedule
 from marl_pbt.lines_of_descent import Copy, Descent
 from marl_pbt.protocols import HyperparameterValue
 from marl_pbt.run_directory import member_name
@@ -19,6 +19,21 @@ def changes_text(changes: Mapping[str, Change]) -> str:
         f"{name} {value_text(change.old)} → {value_text(change.new)} ({change.operation})"
         for name, change in changes.items()
     )
+
+
+def schedule_text(segments: Sequence[Segment], names: Iterable[str]) -> str:
+    """`learning_rate 4.28e-3, 7.93e-4 from 540k; gae_lambda 0.876 …`: each value with the line's agent steps from then.
+
+    Args:
+        segments: An ancestry, founder first.
+        names: The hyperparameters to tell of.
+    """
+    told = []
+    for name in names:
+        first, *later = schedule(segments, name) or [(0, "unknown")]
+        changes = [f", {value_text(value)} from {short_count(steps)}" for steps, value in later]
+        told.append(f"{name} {value_text(first[1])}{''.join(changes)}")
+    return "; ".join(told) or "nothing declared"
 
 
 def lineage_markdown(events: Iterable[LineageEvent], policy: str, maximize: bool, latest: int = 20) -> str:

@@ -13,9 +13,9 @@ from marl_pbt.console import Console, open_console
 from marl_pbt.durable import write_durably
 from marl_pbt.figures import score_text, source_text
 from marl_pbt.judgement import judgement_lines, write_judgement
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.lineage import LineageEvent, ancestry
 from marl_pbt.lineage_store import LineageStore
-from marl_pbt.lineage_text import changes_text
+from marl_pbt.lineage_text import changes_text, schedule_text
 from marl_pbt.matches import MatchResult
 from marl_pbt.plan import RunPlan
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
@@ -166,7 +166,11 @@ class Records:
             member, generation = self._best.holders[species]
             path = self._run.best_policy(species)
             yield f"{path}: {member_name(member)}@{generation}, {score_text(score)} in training"
+            segments = ancestry(self._lineage.events, species, member, generation)
+            yield f"  its schedule: {schedule_text(segments, self._evolution.declared_names(species))}"
         yield f"curves, schedules, lineage: tensorboard --logdir {self._run.tensorboard}"
+        more = f"{2 * self._evolution.stop:.0f}"
+        yield f"train on: python -m marl_pbt.train --resume {self._run.root} --set stop.progress={more}"
 
     def _record_population(self, state: RunState, now: float) -> None:
         rows = {species: state.rows(species) for species in self._plan.species}

@@ -6,7 +6,7 @@ from PIL import Image
 
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_picture import ANCESTRY, lineage_png
-from marl_pbt.lineage_text import lineage_markdown
+from marl_pbt.lineage_text import lineage_markdown, schedule_text
 from marl_pbt.lines_of_descent import Descent, scores_along
 from marl_pbt.protocols import Clocks
 from marl_pbt.standings import Score, Source
@@ -67,6 +67,13 @@ def test_scores_along_an_ancestry_count_the_steps_of_the_line():
     descent = Descent.of(STORY, "prey")
     line = scores_along(descent.ancestry(descent.best(maximize=True)))
     assert [(steps, score.mean) for steps, score in line] == [(100, 10.0), (200, 20.0), (310, 40.0)]
+
+
+def test_a_schedule_is_told_with_the_steps_of_the_line_from_which_each_value_held():
+    descent = Descent.of(STORY, "prey")
+    line = descent.ancestry(descent.best(maximize=True))
+    assert schedule_text(line, ["learning_rate"]) == "learning_rate 1e-3, 1.25e-3 from 200"
+    assert schedule_text(line, []) == "nothing declared"
 
 
 def test_a_copy_knows_both_sides():

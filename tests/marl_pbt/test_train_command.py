@@ -48,6 +48,7 @@ def test_a_run_leaves_everything_that_it_promises(tmp_path: Path) -> None:
 
     assert (code, err) == (0, "")
     assert "tensorboard --logdir" in out
+    assert out.count("its schedule: learning_rate") == 2
     assert generations(run) == {member: list(range(1, 11)) for member in range(4)}
     assert any(event.kind == "exploit" for event in read_lineage(run / "lineage.jsonl"))
     assert {"config.yaml", "command.txt", "versions.json", "log.txt", "tb"} <= {path.name for path in run.iterdir()}
