@@ -135,7 +135,7 @@ class Member:
             for name, policy in self.policies.items():
                 policy.take_in(name, report.episodes)
             self.place.board.tick(self.index, self.clocks.agent_steps)
-            self.place.tell(UpdateDone(self.index, self.clocks, report.metrics, report.episodes))
+            self.place.tell(UpdateDone(self.index, self.clocks, report.metrics, report.episodes, report.notes))
         return True
 
     def _score(self) -> dict[str, Score | None]:

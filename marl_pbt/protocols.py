@@ -270,11 +270,13 @@ class TrainingReport:
         clocks: Progress of this stretch alone.
         episodes: Episodes that ended in it and count, oldest first.
         metrics: Diagnostics by tag, means over the stretch (`predator/approx_kl`).
+        notes: What to know in words, by tag (`predator/update_path`): logged and shown when it is new.
     """
 
     clocks: Clocks
     episodes: tuple[FinishedEpisode, ...]
     metrics: Mapping[str, float]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -57,6 +57,7 @@ class Records:
         self._resumed = resumed_at is not None
         self._seen: set[int] = set()
         self._is_success = False
+        self._notes: set[tuple[str, str]] = set()
         self._began_at = time.monotonic()
         minutes = plan.config.films.every_minutes
         self._has_films = minutes is not None and plan.environment is not None
@@ -76,6 +77,10 @@ class Records:
     def take(self, report: MemberUp | UpdateDone | ReadyPassed, state: RunState) -> None:
         """Record what a worker told."""
         if isinstance(report, UpdateDone):
+            for note in report.notes.items():
+                if note not in self._notes:  # members of a kind say the same: once is enough
+                    self._notes.add(note)
+                    logger.info("%s: %s", *note)
             self._recorder.update(report)
             return
         if isinstance(report, MemberUp):

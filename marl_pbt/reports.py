@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from marl_pbt.lineage import LineageEvent
@@ -49,12 +49,14 @@ class UpdateDone:
         clocks: After it.
         metrics: The learner's diagnostics of this update, by tag.
         episodes: Finished in it, oldest first.
+        notes: What the learner says in words, by tag.
     """
 
     member: int
     clocks: Clocks
     metrics: Mapping[str, float]
     episodes: tuple[FinishedEpisode, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

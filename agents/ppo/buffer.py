@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from agents.ppo.gae import advantages, temporal_differences
 from marl_pbt.protocols import TRUNCATED
+
+if TYPE_CHECKING:
+    from agents.ppo.fast.lists import SparseRows
 
 _GROWTH = 1.5
 
@@ -45,6 +48,8 @@ class RaggedRolloutBuffer(RolloutBuffer):
     def reset(self) -> None:
         """Forget all rows; the storage stays."""
         self._blocks = [0]
+        self.lists: SparseRows | None = None
+        """All rows' observations as lists too, if whoever acted on them has made such; for the compiled update."""
 
     def size(self) -> int:
         """The number of rows with an action."""
@@ -112,9 +117,17 @@ class RaggedRolloutBuffer(RolloutBuffer):
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Yield every row once, in random order; the last minibatch is what is left over."""
         rows = self._blocks[-1]
-        order = self._rng.permutation(rows)
+        order = self.draw_order()
         for begin in range(0, rows, batch_size or rows or 1):
             yield self._get_samples(order[begin : begin + (batch_size or rows)])
+
+    def draw_order(self) -> NDArray[np.int64]:
+        """The order in which an epoch takes the rows: `(rows,)`, drawn anew."""
+        return self._rng.permutation(self._blocks[-1])
+
+    def column(self, name: str) -> NDArray[Any]:
+        """What is known of all rows under this name, e.g. `actions`: a view."""
+        return self._columns[name][: self._blocks[-1]]
 
     def _get_samples(self, batch_inds: NDArray[np.int64], env: Any = None) -> RolloutBufferSamples:
         del env

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's `PPO` without an environment."""
+"""A `FastPPO` without an environment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 
 from agents.ppo.buffer import RaggedRolloutBuffer
+from agents.ppo.fast.ppo import FastPPO
 from agents.ppo.policy import DiscretePolicy, policy_kwargs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def build_ppo(
     device: str,
     rng: np.random.Generator,
     weight_seeds: np.random.SeedSequence,
-) -> PPO:
+) -> FastPPO:
     """Make a PPO for these spaces, as Stable-Baselines3's own `load` makes one: first bare, then set up.
 
     Args:
@@ -38,7 +38,7 @@ def build_ppo(
     # Any `optimizer_kwargs` make Stable-Baselines3 forget its own eps of 1e-5.
     kwargs = policy_kwargs(settings.net_arch, settings.activation) | {"optimizer_kwargs": {"fused": True, "eps": 1e-5}}
     own = {name: value for name, value in settings.hyperparameters.items() if name != "reward_scale"}
-    model = PPO(
+    model = FastPPO(
         DiscretePolicy,
         env=None,  # type: ignore[arg-type]  # declared without None, but what `load` passes
         normalize_advantage=settings.normalize_advantage,
@@ -51,6 +51,7 @@ def build_ppo(
         _init_setup_model=False,
         **own,  # type: ignore[arg-type]  # checked against `HYPERPARAMETERS`
     )
+    model.update_path = settings.update_path
     model.observation_space, model.action_space = spaces
     model.n_envs = 1
     model.set_logger(Logger(folder=None, output_formats=[]))

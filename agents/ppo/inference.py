@@ -1,4 +1,4 @@
-"""The policy's networks asked for actions or values, without gradients or distribution objects."""
+"""The policy's networks asked for actions or values by torch, without gradients or distribution objects."""
 
 from __future__ import annotations
 
@@ -64,6 +64,31 @@ def draw(logits: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray
     # Rounding may lift a threshold to the total itself, hence not the last row.
     actions: NDArray[np.int64] = (cumulative[:-1] <= thresholds).sum(axis=0, dtype=np.int64)
     return actions, shifted[actions, np.arange(len(actions))] - np.log(totals)
+
+
+class TorchInference:
+    """What a rollout asks a policy for, where the kernels of `agents.ppo.fast` cannot stand in for it."""
+
+    lists = None
+    """Observations are not kept as lists."""
+
+    def __init__(self, policy: DiscretePolicy) -> None:
+        self._policy = policy
+
+    def begin(self) -> None:
+        """Nothing to prepare: the parameters are read where they are."""
+
+    def act(
+        self, observations: NDArray[Any], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw an action per row; as `agents.ppo.fast.inference.FastInference.act`."""
+        logits, values = logits_and_values(self._policy, observations)
+        actions, log_probs = draw(logits, rng)
+        return actions, log_probs, values
+
+    def values(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        """The critic's word on each row `(rows, *shape)`: `(rows,)`."""
+        return values_of(self._policy, observations) if len(observations) else np.empty(0, np.float32)
 
 
 def _features(policy: DiscretePolicy, observations: NDArray[Any]) -> torch.Tensor:

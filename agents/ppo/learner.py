@@ -81,12 +81,13 @@ class PPOLearner:
         trained = time.perf_counter()
         metrics |= {"time/rollout_s": collected - began, "time/train_s": trained - collected}
         clocks = Clocks(agent_steps, env_steps, updates=1, seconds=trained - began)
-        return TrainingReport(clocks, self._log.drain(), metrics)
+        notes = {f"{name}/update_path": species.model.path_in_use for name, species in self._species.items()}
+        return TrainingReport(clocks, self._log.drain(), metrics, {tag: path for tag, path in notes.items() if path})
 
     def _collect(self) -> None:
-        """Step all worlds; every species keeps its rows, and what an update that failed left behind is dropped."""
+        """Step all worlds; every species keeps its rows."""
         for species in self._species.values():
-            species.buffer.reset()
+            species.open_rollout()
         for _ in range(self._n_steps):
             actions = [species.act(self._worlds, index) for index, species in enumerate(self._species.values())]
             result = self._worlds.step(actions)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from agents.checks import interface_faults, is_legal, range_of, typed, unknown
 from marl_pbt.protocols import HyperparameterSpec, HyperparameterValue, Interface, UserError
+
+UpdatePath: TypeAlias = Literal["auto", "sparse", "dense", "sb3"]
 
 HYPERPARAMETERS: Mapping[str, HyperparameterSpec] = {
     "learning_rate": HyperparameterSpec(3e-4, "float", low=0.0, low_is_open=True),
@@ -43,11 +45,12 @@ ACTIVATIONS: Mapping[str, str] = {
 """Name in the config → name in `torch.nn`."""
 
 _DEVICES = ("auto", "cpu", "cuda")
+_UPDATE_PATHS = ("auto", "sparse", "dense", "sb3")
 _N_STEPS = HyperparameterSpec(64, "int", low=1)
 _LAYER = HyperparameterSpec(64, "int", low=1)
 _TARGET_KL = HyperparameterSpec(0.01, "float", low=0.0, low_is_open=True)
 _NORMALIZE = HyperparameterSpec(True, "bool")
-_SPECIES_KEYS = (*HYPERPARAMETERS, "activation", "net_arch", "normalize_advantage", "target_kl")
+_SPECIES_KEYS = (*HYPERPARAMETERS, "activation", "net_arch", "normalize_advantage", "target_kl", "update_path")
 _TOP_KEYS = (*_SPECIES_KEYS, "device", "n_steps", "species")
 
 
@@ -61,6 +64,8 @@ class SpeciesSettings:
         activation: A name in `ACTIVATIONS`.
         normalize_advantage: Whether advantages are normalised per minibatch.
         target_kl: An update stops early beyond 1.5 times this; None never does.
+        update_path: `sparse` or `dense`: compiled kernels; `sb3`: Stable-Baselines3's `train()`; `auto`: the fastest
+            that can. All of them do the same, within rounding.
     """
 
     hyperparameters: Mapping[str, HyperparameterValue]
@@ -68,6 +73,7 @@ class SpeciesSettings:
     activation: str = "relu"
     normalize_advantage: bool = True
     target_kl: float | None = None
+    update_path: UpdatePath = "auto"
 
     def hyperparameter_specs(self) -> dict[str, HyperparameterSpec]:
         """`HYPERPARAMETERS` with these settings' values as defaults."""
@@ -153,6 +159,8 @@ def _species_faults(prefix: str, given: Mapping[str, Any]) -> list[str]:
             faults += _number_faults(path, value, _TARGET_KL)
         elif key == "activation" and not (isinstance(value, str) and value in ACTIVATIONS):
             faults.append(unknown(path, str(value), ACTIVATIONS, f"activation {value!r}"))
+        elif key == "update_path" and value not in _UPDATE_PATHS:
+            faults.append(f"{path}: must be one of {', '.join(_UPDATE_PATHS)}, got {value!r}")
         elif key == "net_arch" and not is_net_arch(value):
             faults.append(f"{path}: must be a list of layer sizes or {{pi: [...], vf: [...]}}, got {value!r}")
     return faults

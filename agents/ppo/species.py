@@ -15,7 +15,9 @@ from agents.checks import checked_values
 from agents.generators import generator_state, make_generator, restore_generator
 from agents.ppo.architecture import check_tensors, describe_architecture
 from agents.ppo.build import build_ppo
-from agents.ppo.inference import draw, logits_and_values, values_of
+from agents.ppo.fast.capability import why_not_policy
+from agents.ppo.fast.inference import FastInference
+from agents.ppo.inference import TorchInference
 from agents.ppo.optimizer import forget_moments, read_moments, write_moments
 from agents.ppo.settings import HYPERPARAMETERS, SpeciesSettings
 from agents.tensors import under, within
@@ -40,7 +42,7 @@ _METRICS = {
 
 
 class SpeciesPPO:
-    """A Stable-Baselines3 `PPO` that is fed ragged rows and never sees an environment.
+    """A `FastPPO` that is fed ragged rows and never sees an environment.
 
     Args:
         name: The species.
@@ -65,6 +67,10 @@ class SpeciesPPO:
         self.model = build_ppo(settings, spaces, device, self.rng, weight_seeds)
         self.policy = cast("DiscretePolicy", self.model.policy)
         self.buffer = cast("RaggedRolloutBuffer", self.model.rollout_buffer)
+        is_fast = settings.update_path != "sb3" and why_not_policy(self.policy) is None
+        self.inference: FastInference | TorchInference = (
+            FastInference(self.policy, settings.update_path) if is_fast else TorchInference(self.policy)
+        )
         self._in_force: dict[str, HyperparameterValue] = {}
         self.set_hyperparameters(settings.hyperparameters)
 
@@ -100,33 +106,37 @@ class SpeciesPPO:
 
     # ----------------------------------------------------------------------------------------- one rollout
 
+    def open_rollout(self) -> None:
+        """Drop what is there, and what an update that failed left behind; act by the parameters as they are now."""
+        self.buffer.reset()
+        self.inference.begin()
+
     def act(self, worlds: Worlds, index: int) -> NDArray[np.int64]:
         """Let all living agents of the species choose, and keep what they saw and did."""
         observations = self.buffer.open_block(worlds.rows()[index])
         worlds.observe(index, observations)
-        logits, values = logits_and_values(self.policy, observations)
-        actions, log_probs = draw(logits, self.rng)
+        actions, log_probs, values = self.inference.act(observations, self.rng)
         self.buffer.act(actions, log_probs, values)
         return actions
 
     def record(self, result: StepResult, index: int) -> None:
         """Keep what came of the actions; rewards are scaled here, for the learner alone."""
-        truncated = result.truncated_observations[index]
         self.buffer.reward(
             result.rewards[index] * np.float32(self._in_force["reward_scale"]),
             result.ended[index],
             result.next_rows[index],
-            values_of(self.policy, truncated) if len(truncated) else np.empty(0, np.float32),
+            self.inference.values(result.truncated_observations[index]),
         )
 
     def close_rollout(self, worlds: Worlds, index: int) -> None:
         """Look one step ahead for the agents that live on, and work out advantages and returns."""
         observations = self.buffer.open_block(worlds.rows()[index])
         worlds.observe(index, observations)
-        self.buffer.close(values_of(self.policy, observations))
+        self.buffer.close(self.inference.values(observations))
+        self.buffer.lists = self.inference.lists
 
     def train(self) -> dict[str, float]:
-        """Learn from the rollout by Stable-Baselines3's own `PPO.train()`, then report.
+        """Learn from the rollout, then report.
 
         Returns:
             Diagnostics by tag; none if no agent of the species lived during the rollout.

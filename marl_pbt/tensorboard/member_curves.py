@@ -16,7 +16,7 @@ from marl_pbt.run_directory import member_name
 from marl_pbt.standings import Score
 from marl_pbt.status import RunDescription
 from marl_pbt.tensorboard.event_writer import EventWriter
-from marl_pbt.tensorboard.summaries import hparams_end_summary, hparams_summary
+from marl_pbt.tensorboard.summaries import hparams_end_summary, hparams_summary, text_summary
 
 POINT_INTERVAL_S = 2.0
 POINT_SHARE_OF_TIME = 0.002
@@ -49,6 +49,7 @@ class MemberCurves:
         self._began_at = clock()
         self._copied = {species: set(copied.get(species, ())) for species in description.species}
         self._in_force: dict[str, Mapping[str, HyperparameterValue]] = {}
+        self._notes: dict[str, str] = {}
         self._means = _Means()
         self._written_at = float("-inf")
         self._last_point = Clocks()
@@ -77,6 +78,10 @@ class MemberCurves:
     def update(self, report: UpdateDone) -> None:
         """Take in one update."""
         self._step = report.clocks.agent_steps
+        for tag, text in report.notes.items():
+            if self._notes.get(tag) != text:
+                self._notes[tag] = text
+                self.writer.summary(text_summary(self._tag(tag), text), self._step)
         self._means.add({self._tag(tag): value for tag, value in report.metrics.items()})
         for episode in report.episodes:
             self._means.add(_episode_metrics(episode))

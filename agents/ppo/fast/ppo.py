@@ -1,0 +1,92 @@
+"""`FastPPO`: Stable-Baselines3's `PPO` with an update several times as fast."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.utils import FloatSchedule, explained_variance
+
+from agents.ppo.fast.capability import why_not
+from agents.ppo.fast.loss import CLIPPED, ENTROPY, KL, LOSS, SQUARED_ERROR, SURROGATE
+from agents.ppo.fast.session import UpdateSession
+from agents.ppo.fast.update import NOT_FINITE, STOPPED
+
+if TYPE_CHECKING:
+    from agents.ppo.settings import UpdatePath
+
+logger = logging.getLogger(__name__)
+
+
+class FastPPO(PPO):
+    """`PPO` whose `train()` runs in compiled kernels where it can, and is Stable-Baselines3's own where it cannot.
+
+    Constructor, policies, optimiser and its state, schedules, logger keys, `save` and `load` are all `PPO`'s, and so is
+    the mathematics: the same minibatches from the same generator, the same loss, the same steps, within rounding.
+
+    Attributes:
+        update_path: Which way to go: `sparse` (the first layer reads lists of what is not zero), `dense` (it reads all
+            inputs), `sb3` (Stable-Baselines3's `train()`), `auto`: the fastest that can.
+        path_in_use: The way the last update went, and why if it was a detour: `sb3 (device is cuda)`.
+    """
+
+    update_path: UpdatePath = "auto"
+    path_in_use: str = ""
+
+    def train(self) -> None:
+        """Update the policy from the rollout buffer.
+
+        Raises:
+            FloatingPointError: The loss or its gradient is no longer finite. The steps before that stand, so parameters
+                and moments are finite.
+        """
+        reason = None if self.update_path == "sb3" else why_not(self)
+        if self.update_path == "sb3" or reason:
+            self._say_path(f"sb3 ({reason})" if reason else "sb3")
+            super().train()
+            return
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        session = UpdateSession(self, self.update_path)
+        self._say_path(session.path)
+        reports: list[NDArray[np.float64]] = []
+        for epoch in range(self.n_epochs):
+            end, report = session.train_epoch()
+            reports.append(report)
+            if end == NOT_FINITE:
+                break
+            self._n_updates += 1
+            if end == STOPPED:
+                if self.verbose >= 1:
+                    print(f"Early stopping at step {epoch} due to reaching max kl: {report[-1, KL]:.2f}")  # noqa: T201  # as PPO does
+                break
+        session.store()
+        if reports and end == NOT_FINITE:
+            where = f"minibatch {len(reports[-1])} of epoch {len(reports)}"
+            raise FloatingPointError(f"loss is {reports[-1][-1, LOSS]} or its gradient is not finite in {where}")
+        self._record(reports)
+
+    def _record(self, reports: list[NDArray[np.float64]]) -> None:
+        """Log what `PPO.train()` logs."""
+        means = np.concatenate(reports).mean(axis=0)
+        buffer = self.rollout_buffer
+        assert isinstance(self.clip_range, FloatSchedule)
+        self.logger.record("train/entropy_loss", -means[ENTROPY])
+        self.logger.record("train/policy_gradient_loss", -means[SURROGATE])
+        self.logger.record("train/value_loss", means[SQUARED_ERROR])
+        self.logger.record("train/approx_kl", reports[-1][:, KL].mean())  # of the last epoch alone, as PPO does
+        self.logger.record("train/clip_fraction", means[CLIPPED])
+        self.logger.record("train/loss", reports[-1][-1, LOSS])
+        explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        self.logger.record("train/explained_variance", explained)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/clip_range", self.clip_range(self._current_progress_remaining))
+
+    def _say_path(self, path: str) -> None:
+        """Note the way, and log it when it changes; of many models' one, whoever has them tells it."""
+        if path != self.path_in_use:
+            self.path_in_use = path
+            logger.debug("update path: %s", path)
