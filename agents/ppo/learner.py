@@ -51,6 +51,10 @@ class PPOLearner:
         """Names of the species, in the worlds' order."""
         return tuple(self._species)
 
+    def species_ppo(self, name: str) -> SpeciesPPO:
+        """One species' part; for looking into it."""
+        return self._species[name]
+
     def set_hyperparameters(self, species: str, values: Mapping[str, HyperparameterValue]) -> None:
         """Put values in force before the next optimiser step; names not given stay as they are.
 
@@ -71,7 +75,7 @@ class PPOLearner:
         """
         began = time.perf_counter()
         before = read_counters(self._worlds)
-        self._collect()
+        self.collect()
         collected = time.perf_counter()
         env_steps = self._n_steps * self._worlds.num_worlds
         agent_steps = sum(species.buffer.size() for species in self._species.values())
@@ -84,7 +88,7 @@ class PPOLearner:
         notes = {f"{name}/update_path": species.model.path_in_use for name, species in self._species.items()}
         return TrainingReport(clocks, self._log.drain(), metrics, {tag: path for tag, path in notes.items() if path})
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
         """Step all worlds; every species keeps its rows."""
         for species in self._species.values():
             species.open_rollout()

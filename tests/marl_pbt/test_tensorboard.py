@@ -208,6 +208,16 @@ def test_updates_are_written_as_means_a_point_in_two_seconds(tmp_path):
     assert points(tmp_path / "member_00", "speed/agent_steps_per_s")[1] == (1700, pytest.approx(800.0))
 
 
+def test_what_a_learner_says_in_words_is_written_when_it_is_new(tmp_path):
+    recorder = Recorder(tmp_path, made_up_run.description(1), clock=Clock())
+    for number, word in enumerate(["sparse", "sparse", "sb3", "sb3"], start=1):
+        notes = {"predator/update_path": word}
+        recorder.update(UpdateDone(0, Clocks(number * 100, number, number, number / 8), {}, (), notes))
+    recorder.close()
+    told = read(tmp_path / "member_00").Tensors("learner/predator/update_path")
+    assert [(each.step, each.tensor_proto.string_val[0]) for each in told] == [(100, b"sparse"), (300, b"sb3")]
+
+
 def test_a_restarted_member_takes_back_what_it_had_not_checkpointed(tmp_path):
     clock, run = Clock(), MadeUpRun(2, seed=2)
     recorder = Recorder(tmp_path, made_up_run.description(2), clock=clock)

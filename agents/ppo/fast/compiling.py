@@ -14,6 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # Sums may be reordered and products contracted; never may it be assumed that numbers are finite ("nnan", "ninf"):
 # a NaN in the loss must be noticed.
 _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
+_NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _DIGEST = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
@@ -24,8 +25,12 @@ def inlined(function: Function) -> Function:
 
 def compiled(function: Function) -> Function:
     """Compile as a function of its own, for the compiled ones that call it."""
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", **options)(function))
+    return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", **_NO_WRAPPERS)(function))
+
+
+def compiled_strictly(function: Function) -> Function:
+    """The same, every operation rounded as it is written."""
+    return cast(Function, numba.njit(error_model="numpy", **_NO_WRAPPERS)(function))
 
 
 def entry(function: Function) -> Function:

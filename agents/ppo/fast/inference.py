@@ -13,6 +13,7 @@ from agents.ppo.fast.layout import aligned
 from agents.ppo.fast.lists import MOST_GROUNDS, SparseRows
 from agents.ppo.fast.loss import log_softmax
 from agents.ppo.fast.memory import make_activity, make_learned
+from agents.ppo.fast.minibatch import read_features
 from agents.ppo.fast.network import TILE, Inputs, forwards_from_features, forwards_from_lists, matrix, turn
 from agents.ppo.fast.rollout import as_features, is_sparse
 from agents.ppo.fast.transfer import layout_of, load_parameters
@@ -32,9 +33,10 @@ class Net(NamedTuple):
     ground: Any  # (MOST_GROUNDS, width 1) float32: sums of the first layer
 
 
-class Sampling(NamedTuple):
-    """Scratch memory of the actor's outputs."""
+class Room(NamedTuple):
+    """Scratch memory."""
 
+    features: Any  # flat float32, room for TILE rows of all inputs
     logits: Any  # flat float32, room for TILE rows of all actions, actions first
     probs: Any  # the same
     lines: Any  # (2, TILE) float32
@@ -50,29 +52,34 @@ def lay_new_grounds(observations: Any, laid: int, net: Any) -> None:
 
 
 @compiled
-def tile_forwards(first: int, n: int, observations: Any, net: Any) -> None:
-    """Rows `first:first + n` through the tower."""
-    features = observations.features
-    if len(features):
-        width = features.shape[1]
-        flat = features.reshape(-1)[first * width : (first + n) * width]
-        inputs = Inputs(observations.offsets, observations.indices, observations.values, observations.backgrounds, flat)
+def tile_inputs(first: int, n: int, observations: Any, room: Any) -> Any:
+    """Rows `first:first + n`."""
+    if len(observations.features):
+        target = matrix(room.features, n, observations.features.shape[1])
+        for i in range(n):
+            read_features(observations.features[first + i], observations.divisor, target[i])
+    # Without lists these slices are empty.
+    offsets, backgrounds = observations.offsets[first:], observations.backgrounds[first:]
+    return Inputs(offsets, observations.indices, observations.values, backgrounds, room.features)
+
+
+@compiled
+def tile_forwards(n: int, inputs: Any, observations: Any, net: Any) -> None:
+    """A tile's inputs through the tower."""
+    if len(observations.features):
         forwards_from_features(n, inputs, net.tower, net.activity)
     else:
-        offsets, backgrounds = observations.offsets[first:], observations.backgrounds[first:]
-        flat = features.reshape(-1)
-        inputs = Inputs(offsets, observations.indices, observations.values, backgrounds, flat)
         forwards_from_lists(n, inputs, net.ground, net.tower, net.activity)
 
 
 @compiled
-def sample(n: int, net: Any, sampling: Any, thresholds: Any, actions: Any, log_probs: Any) -> None:
+def sample(n: int, net: Any, room: Any, thresholds: Any, actions: Any, log_probs: Any) -> None:
     """Draw an action per row by inverting the cumulative distribution at its threshold in [0, 1)."""
-    count = len(sampling.logits) // TILE
-    logits, probs = matrix(sampling.logits, count, n), matrix(sampling.probs, count, n)
+    count = len(room.logits) // TILE
+    logits, probs = matrix(room.logits, count, n), matrix(room.probs, count, n)
     turn(matrix(net.activity.outputs, n, net.tower.last.shape[1])[:, :count], logits)
-    log_softmax(n, logits, probs, sampling.lines[0], sampling.lines[1])
-    cumulative = sampling.lines[0]
+    log_softmax(n, logits, probs, room.lines[0], room.lines[1])
+    cumulative = room.lines[0]
     cumulative[:n] = 0
     actions[:] = 0
     for action in range(count - 1):  # rounding may leave the sum below a threshold: what remains is the last action
@@ -90,7 +97,7 @@ def act_on(
     critic: Any,
     observations: Any,
     laid: int,
-    sampling: Any,
+    room: Any,
     thresholds: Any,
     actions: Any,
     log_probs: Any,
@@ -102,18 +109,20 @@ def act_on(
     for first in range(0, len(actions), TILE):
         end = min(first + TILE, len(actions))
         n = end - first
-        tile_forwards(first, n, observations, actor)
-        sample(n, actor, sampling, thresholds[first:end], actions[first:end], log_probs[first:end])
-        tile_forwards(first, n, observations, critic)
+        inputs = tile_inputs(first, n, observations, room)
+        tile_forwards(n, inputs, observations, actor)
+        sample(n, actor, room, thresholds[first:end], actions[first:end], log_probs[first:end])
+        tile_forwards(n, inputs, observations, critic)
         values[first:end] = critic.activity.outputs[:n]
 
 
 @entry
-def value_of(critic: Any, observations: Any, values: Any) -> None:
+def value_of(critic: Any, observations: Any, room: Any, values: Any) -> None:
     """Fill `(rows,)` values float32 from features."""
     for first in range(0, len(values), TILE):
         end = min(first + TILE, len(values))
-        tile_forwards(first, end - first, observations, critic)
+        inputs = tile_inputs(first, end - first, observations, room)
+        tile_forwards(end - first, inputs, observations, critic)
         values[first:end] = critic.activity.outputs[: end - first]
 
 
@@ -132,9 +141,11 @@ class FastInference:
         self._learned = make_learned(self._layout)
         self._is_image = is_image_space(policy.observation_space) and policy.normalize_images
         self._actor, self._critic = (self._net(tower) for tower in (self._learned.actor, self._learned.critic))
-        room = TILE * self._layout.actions
-        self._sampling = Sampling(aligned(room), aligned(room), aligned(2 * TILE).reshape(2, TILE))
-        self._lists = SparseRows(policy.observation_space.shape or (), self._is_image)
+        outputs = TILE * self._layout.actions
+        self._room = Room(
+            aligned(TILE * policy.features_dim), aligned(outputs), aligned(outputs), aligned(2 * TILE).reshape(2, TILE)
+        )
+        self._lists = SparseRows(policy.observation_space.shape or (), policy.observation_space.dtype, self._is_image)
 
     def begin(self) -> None:
         """Take the policy's parameters as they are now; forget all rows."""
@@ -165,7 +176,7 @@ class FastInference:
         thresholds = rng.random(rows, dtype=np.float32)
         if rows:
             seen = self._read(observations)
-            act_on(self._actor, self._critic, seen, self._laid, self._sampling, thresholds, actions, log_probs, values)
+            act_on(self._actor, self._critic, seen, self._laid, self._room, thresholds, actions, log_probs, values)
             self._laid = len(seen.ground_offsets) - 1
         return actions, log_probs, values
 
@@ -173,7 +184,7 @@ class FastInference:
         """The critic's word on each row `(rows, *shape)`: `(rows,)`; these rows are not kept."""
         values = np.empty(len(observations), np.float32)
         if len(values):
-            value_of(self._critic, as_features(observations, self._is_image), values)
+            value_of(self._critic, as_features(observations, self._is_image), self._room, values)
         return values
 
     def _read(self, observations: NDArray[Any]) -> Observations:

@@ -152,15 +152,22 @@ def list_rows(observations: Any, scale: Any, level: Any, grounds: Any, lists: An
         lists.offsets[row + i + 1] = at
 
 
+def features_dtype(dtype: Any) -> Any:
+    """Of features, if observations are of this one: kernels are compiled for two."""
+    return np.uint8 if dtype == np.uint8 else np.float32
+
+
 class SparseRows:
     """Rows of observations of one shape, added block by block.
 
     Args:
         shape: Of an observation.
+        dtype: The same.
         is_image: Whether bytes mean their 255th part.
     """
 
-    def __init__(self, shape: tuple[int, ...], is_image: bool) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, is_image: bool) -> None:
+        self._dtype = features_dtype(dtype)
         self._inputs = math.prod(shape)
         self._channels = shape[2] if len(shape) == 3 else self._inputs
         self._scale = np.arange(256, dtype=np.float32) / np.float32(255) if is_image else np.empty(0, np.float32)
@@ -213,7 +220,8 @@ class SparseRows:
             ground_offsets=grounds.offsets[: count + 1],
             ground_indices=grounds.indices[:used],
             ground_values=np.full(used, level, np.float32),
-            features=np.empty((0, self._inputs), np.float32),
+            features=np.empty((0, self._inputs), self._dtype),
+            divisor=np.float32(255 if len(self._scale) else 1),
         )
 
     def _choose_background(self, flat: NDArray[Any]) -> None:

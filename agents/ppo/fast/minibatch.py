@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.ppo.fast.compiling import compiled, inlined
+from agents.ppo.fast.compiling import compiled, compiled_strictly, inlined
 from agents.ppo.fast.loss import Targets
+from agents.ppo.fast.network import matrix
 from agents.ppo.fast.vectors import add_to_rows, prefetch, sum_rows
 
 AHEAD = 5  # rows; long enough for memory to answer
@@ -24,7 +25,8 @@ class Observations(NamedTuple):
     ground_offsets: Any  # (backgrounds + 1,) int64
     ground_indices: Any  # (ground entries,) uint16
     ground_values: Any  # (ground entries,) float32
-    features: Any  # (rows, inputs) float32
+    features: Any  # (rows, inputs) uint8 or float32
+    divisor: Any  # float32: what features are divided by, 255 for images
 
 
 class Columns(NamedTuple):
@@ -91,14 +93,19 @@ def gather_lists(observations: Any, order: Any, inputs: Any) -> None:
     inputs.offsets[len(order)] = at
 
 
+@compiled_strictly
+def read_features(source: Any, divisor: Any, target: Any) -> None:
+    """One row of features, as torch would see it."""
+    for k in range(len(source)):
+        target[k] = np.float32(source[k]) / divisor
+
+
 @compiled
 def gather_features(observations: Any, order: Any, inputs: Any) -> None:
     """Bring a tile's features together."""
-    width = observations.features.shape[1]
+    target = matrix(inputs.features, len(order), observations.features.shape[1])
     for i in range(len(order)):
-        source = observations.features[order[i]]
-        for k in range(width):
-            inputs.features[i * width + k] = source[k]
+        read_features(observations.features[order[i]], observations.divisor, target[i])
 
 
 @compiled

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from agents.ppo.buffer import RaggedRolloutBuffer
-from agents.ppo.fast.lists import SparseRows
+from agents.ppo.fast.lists import SparseRows, features_dtype
 from agents.ppo.fast.minibatch import Columns, Observations
 
 _SPARSE_BELOW = 0.15  # share of inputs that are not zero; lists and products take equally long at 0.17
@@ -70,15 +70,17 @@ def as_lists(rollout: Rollout, is_image: bool) -> Observations:
     """The observations as lists."""
     lists = rollout.lists
     if lists is None:
-        lists = SparseRows(rollout.observations.shape[1:], is_image)
+        lists = SparseRows(rollout.observations.shape[1:], rollout.observations.dtype, is_image)
         lists.add(np.ascontiguousarray(rollout.observations))
     return lists.view()
 
 
 def as_features(observations: NDArray[Any], is_image: bool) -> Observations:
-    """The observations as torch would see them, flat."""
-    features = observations.reshape(len(observations), -1).astype(np.float32)
-    if is_image:
-        features /= np.float32(255)
-    empty = np.zeros(0, np.int64), np.zeros(0, np.uint16), np.zeros(0, np.float32)
-    return Observations(np.zeros(1, np.int64), *empty[1:], empty[0], np.zeros(1, np.int64), *empty[1:], features)
+    """The observations as they are, flat."""
+    rows = np.zeros(1, np.int64)
+    indices, values, backgrounds = np.zeros(0, np.uint16), np.zeros(0, np.float32), np.zeros(0, np.int64)
+    features = observations.reshape(len(observations), -1).astype(features_dtype(observations.dtype), copy=False)
+    divisor = np.float32(255 if is_image else 1)
+    return Observations(
+        rows, indices, values, backgrounds, rows, indices, values, np.ascontiguousarray(features), divisor
+    )
