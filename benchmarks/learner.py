@@ -41,14 +41,14 @@ class Sample(NamedTuple):
     share_outside: float
 
 
-def make_learner(num_worlds: int, settings: Mapping[str, Any]) -> Learner:
+def make_learner(num_worlds: int, settings: Mapping[str, Any], seed: int = 0) -> Learner:
     from agents.ppo import kind
     from envs.predator_prey_grass import parallel_env
     from marl_pbt.protocols import Interface
 
     worlds = parallel_env().batched(num_worlds)
     interface = Interface(worlds.species, worlds.observation_spaces, worlds.action_spaces)
-    return kind.build(settings, interface, worlds, seed=0)
+    return kind.build(settings, interface, worlds, seed)
 
 
 def measure_update(learner: Learner) -> Sample:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
-from stable_baselines3.common.utils import FloatSchedule, explained_variance
+from stable_baselines3.common.utils import explained_variance
 
 from agents.ppo.fast.capability import why_not
 from agents.ppo.fast.loss import CLIPPED, ENTROPY, KL, LOSS, SQUARED_ERROR, SURROGATE
 from agents.ppo.fast.session import UpdateSession
-from agents.ppo.fast.update import NOT_FINITE, STOPPED
+from agents.ppo.fast.update import FINISHED, NOT_FINITE, STOPPED
 
 if TYPE_CHECKING:
     from agents.ppo.settings import UpdatePath
@@ -52,28 +52,30 @@ class FastPPO(PPO):
         self._update_learning_rate(self.policy.optimizer)
         session = UpdateSession(self, self.update_path)
         self._say_path(session.path)
-        reports: list[NDArray[np.float64]] = []
-        for epoch in range(self.n_epochs):
-            end, report = session.train_epoch()
-            reports.append(report)
-            if end == NOT_FINITE:
-                break
-            self._n_updates += 1
-            if end == STOPPED:
-                if self.verbose >= 1:
-                    print(f"Early stopping at step {epoch} due to reaching max kl: {report[-1, KL]:.2f}")  # noqa: T201  # as PPO does
-                break
+        end, reports = self._train_epochs(session)
         session.store()
-        if reports and end == NOT_FINITE:
+        if end == NOT_FINITE:
             where = f"minibatch {len(reports[-1])} of epoch {len(reports)}"
             raise FloatingPointError(f"loss is {reports[-1][-1, LOSS]} or its gradient is not finite in {where}")
-        self._record(reports)
+        self._record(reports, session.clip_range)
 
-    def _record(self, reports: list[NDArray[np.float64]]) -> None:
+    def _train_epochs(self, session: UpdateSession) -> tuple[int, list[NDArray[np.float64]]]:
+        """Train until the epochs are over or must end; how it ended, and the diagnostics of each epoch."""
+        end = FINISHED
+        reports: list[NDArray[np.float64]] = []
+        while end == FINISHED and len(reports) < self.n_epochs:
+            end, report = session.train_epoch()
+            reports.append(report)
+            self._n_updates += end != NOT_FINITE
+        if end == STOPPED and self.verbose >= 1:
+            kl = reports[-1][-1, KL]
+            print(f"Early stopping at step {len(reports) - 1} due to reaching max kl: {kl:.2f}")  # noqa: T201  # as PPO
+        return end, reports
+
+    def _record(self, reports: list[NDArray[np.float64]], clip_range: float) -> None:
         """Log what `PPO.train()` logs."""
         means = np.concatenate(reports).mean(axis=0)
         buffer = self.rollout_buffer
-        assert isinstance(self.clip_range, FloatSchedule)
         self.logger.record("train/entropy_loss", -means[ENTROPY])
         self.logger.record("train/policy_gradient_loss", -means[SURROGATE])
         self.logger.record("train/value_loss", means[SQUARED_ERROR])
@@ -83,7 +85,7 @@ class FastPPO(PPO):
         explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         self.logger.record("train/explained_variance", explained)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/clip_range", self.clip_range(self._current_progress_remaining))
+        self.logger.record("train/clip_range", clip_range)
 
     def _say_path(self, path: str) -> None:
         """Note the way, and log it when it changes; of many models' one, whoever has them tells it."""

@@ -50,6 +50,11 @@ class UpdateSession:
         self._room = make_room(self._learned, self._observations, batch_size, self._layout.actions)
         self._report = np.zeros((-(-rows // batch_size), 6))
 
+    @property
+    def clip_range(self) -> float:
+        """In force for this update."""
+        return self._rules.clip_range
+
     def train_epoch(self) -> tuple[int, NDArray[np.float64]]:
         """Go once through the rollout.
 
