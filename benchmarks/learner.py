@@ -41,12 +41,12 @@ class Sample(NamedTuple):
     share_outside: float
 
 
-def make_learner(num_worlds: int, settings: Mapping[str, Any], seed: int = 0) -> Learner:
+def make_learner(num_worlds: int, settings: Mapping[str, Any], seed: int = 0, **environment: Any) -> Learner:
     from agents.ppo import kind
     from envs.predator_prey_grass import parallel_env
     from marl_pbt.protocols import Interface
 
-    worlds = parallel_env().batched(num_worlds)
+    worlds = parallel_env(**environment).batched(num_worlds)
     interface = Interface(worlds.species, worlds.observation_spaces, worlds.action_spaces)
     return kind.build(settings, interface, worlds, seed)
 

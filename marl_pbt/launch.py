@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
@@ -87,7 +87,6 @@ class Launch:
     def _train(
         self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumed_at: Mapping[int, int] | None
     ) -> int:
-        from marl_pbt.environments import warm_up
         from marl_pbt.logs import open_run_log
         from marl_pbt.records import Records
         from marl_pbt.supervisor import Supervisor
@@ -101,11 +100,13 @@ class Launch:
             for notice in loaded.notices:
                 records.say(notice)
             records.say(f"{run.root}: {plan.population} members on {plan.workers} workers")
-            if plan.worlds is not None:
-                began = time.monotonic()
-                warm_up(plan.worlds)  # once, before the workers would all compile the same
-                if time.monotonic() - began > 2:
-                    records.say("compiled the environment's kernel (once per machine)")
+            # In this process, before the workers would all compile the same.
+            telling = Timer(2.0, records.say, ["compiling for this machine, once: up to a minute"])
+            telling.start()
+            try:
+                plan.warm_up()
+            finally:
+                telling.cancel()
             supervisor = Supervisor(plan.job(run.root), plan.workers, records, log)
             supervisor.state.exploits = records.exploits_so_far
             outcome = supervisor.run(plan.time_limit_s)

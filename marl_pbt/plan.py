@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints, Retention
 from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
-from marl_pbt.environments import EnvironmentSource, interface_of
+from marl_pbt.environments import EnvironmentSource, interface_of, warm_up
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import load_object
 from marl_pbt.judgement import Judge
 from marl_pbt.policy_state import ScoreRules
-from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, Worlds
+from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, WarmsUp, Worlds
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape
 from marl_pbt.worker import LearnerSource, WorkerJob
@@ -49,10 +49,11 @@ class RunPlan:
         """
         config = loaded.config
         environment, worlds, interface = None, None, Interface((), {}, {})
-        if config.environment.make is not None:
-            environment = EnvironmentSource(config.environment.make, config.environment.config)
+        section = config.environment
+        if section.make is not None:
+            environment = EnvironmentSource(section.make, section.config, section.species)
             try:
-                worlds = environment.open_worlds(config.environment.num_worlds)
+                worlds = environment.open_worlds(section.num_worlds)
             except UserError as fault:
                 raise loaded.placed("", fault) from None
             interface = interface_of(worlds)
@@ -63,6 +64,15 @@ class RunPlan:
             raise loaded.placed("learner.settings", fault) from None
         species = interface.species or tuple(description.hyperparameters)
         return cls(config, environment, worlds, species, description, bind(loaded, description, species))
+
+    def warm_up(self) -> None:
+        """Compile what is compiled once per machine: the environment's kernel, the learner's."""
+        if self.worlds is not None:
+            warm_up(self.worlds)
+        kind = load_object(self.config.learner.make, LearnerKind, "learner.make")
+        if isinstance(kind, WarmsUp):
+            interface = Interface((), {}, {}) if self.worlds is None else interface_of(self.worlds)
+            kind.warm_up(self.config.learner.settings, interface)
 
     @property
     def population(self) -> int:
@@ -145,11 +155,10 @@ class RunPlan:
         return steps
 
     def _card(self, species: str) -> dict[str, Any]:
-        environment = self.environment
         return {
             "architecture": self.description.architecture[species],
             "learner": self.config.learner.make,
-            "environment": None if environment is None else {"make": environment.make, "config": environment.config},
+            "environment": None if self.environment is None else asdict(self.environment),
         }
 
 

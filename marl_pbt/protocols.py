@@ -367,6 +367,14 @@ class LearnerKind(Protocol):
         """
 
 
+@runtime_checkable
+class WarmsUp(Protocol):
+    """What a kind of learner may offer too: work that is needed once per machine, such as compiling."""
+
+    def warm_up(self, settings: Mapping[str, Any], interface: Interface) -> None:
+        """Do it, before all workers would do the same; imports no torch. Settings as in `LearnerKind.describe`."""
+
+
 # ------------------------------------------------------------------------------------------------ the board
 
 

@@ -33,6 +33,19 @@ class PPOKind:
             architecture=architecture,
         )
 
+    def warm_up(self, settings: Mapping[str, Any], interface: Interface) -> None:
+        """Compile the kernels that a species will use; a fraction of a second where an earlier process has."""
+        parsed = parse_settings(settings, interface)
+        seen = set()
+        for name, own in parsed.species.items():
+            described = describe_architecture(interface.observation_spaces[name], interface.action_spaces[name], own)
+            dtype = described["observation_dtype"]
+            if dtype not in seen and own.may_be_compiled and parsed.device != "cuda":
+                from agents.ppo.fast.warming import compile_kernels
+
+                compile_kernels(tuple(described["observation_shape"]), dtype, described["is_image"])
+                seen.add(dtype)
+
     def build(self, settings: Mapping[str, Any], interface: Interface, worlds: Worlds | None, seed: int) -> Learner:
         """Make a fresh learner whose weights, worlds and draws follow from the seed alone.
 

@@ -44,6 +44,9 @@ ACTIVATIONS: Mapping[str, str] = {
 }
 """Name in the config → name in `torch.nn`."""
 
+LEAST_WIDTH, GREATEST_WIDTH = 32, 256
+"""Units of a hidden layer that the compiled kernels are made for."""
+
 _DEVICES = ("auto", "cpu", "cuda")
 _UPDATE_PATHS = ("auto", "sparse", "dense", "sb3")
 _N_STEPS = HyperparameterSpec(64, "int", low=1)
@@ -74,6 +77,14 @@ class SpeciesSettings:
     normalize_advantage: bool = True
     target_kl: float | None = None
     update_path: UpdatePath = "auto"
+
+    @property
+    def may_be_compiled(self) -> bool:
+        """Whether the kernels of `agents.ppo.fast` fit; `fast.capability` has the last word."""
+        widths = [units for layers in self.net_arch.values() for units in layers]
+        is_deep_enough = all(len(layers) == 2 for layers in self.net_arch.values())
+        fits = is_deep_enough and min(widths) >= LEAST_WIDTH and max(widths) <= GREATEST_WIDTH
+        return fits and self.activation == "relu" and self.update_path != "sb3"
 
     def hyperparameter_specs(self) -> dict[str, HyperparameterSpec]:
         """`HYPERPARAMETERS` with these settings' values as defaults."""

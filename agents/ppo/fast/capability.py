@@ -15,11 +15,11 @@ from torch import nn
 from agents.ppo.buffer import RaggedRolloutBuffer
 from agents.ppo.fast.lists import MOST_INPUTS
 from agents.ppo.policy import DiscretePolicy
+from agents.ppo.settings import GREATEST_WIDTH, LEAST_WIDTH
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
 
-LEAST_WIDTH, GREATEST_WIDTH = 32, 256
 _POLICIES = (ActorCriticPolicy, DiscretePolicy)  # no subclass of the user's, which may compute something else
 _BUFFERS = (RolloutBuffer, RaggedRolloutBuffer)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.ppo.fast.compiling import compiled, entry, inlined
-from agents.ppo.fast.minibatch import Observations
+from agents.ppo.fast.observations import Observations, features_dtype
 
 MOST_INPUTS = 1 << 16
 MOST_GROUNDS = 256
@@ -150,11 +150,6 @@ def list_rows(observations: Any, scale: Any, level: Any, grounds: Any, lists: An
         at += rest
         lists.backgrounds[row + i] = number
         lists.offsets[row + i + 1] = at
-
-
-def features_dtype(dtype: Any) -> Any:
-    """Of features, if observations are of this one: kernels are compiled for two."""
-    return np.uint8 if dtype == np.uint8 else np.float32
 
 
 class SparseRows:

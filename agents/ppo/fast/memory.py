@@ -7,8 +7,8 @@ import numpy as np
 from agents.ppo.fast.adam import Moments
 from agents.ppo.fast.layout import Layout, aligned
 from agents.ppo.fast.loss import Targets
-from agents.ppo.fast.minibatch import Observations
 from agents.ppo.fast.network import TILE, Activity, Inputs, Tower
+from agents.ppo.fast.observations import Observations
 from agents.ppo.fast.update import Learned, Room
 
 

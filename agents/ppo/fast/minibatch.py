@@ -15,20 +15,6 @@ from agents.ppo.fast.vectors import add_to_rows, prefetch, sum_rows
 AHEAD = 5  # rows; long enough for memory to answer
 
 
-class Observations(NamedTuple):
-    """All rows of a rollout: as lists of what is not zero, or as features; the other is empty."""
-
-    offsets: Any  # (rows + 1,) int64: where each row's list begins
-    indices: Any  # (entries,) uint16: which input
-    values: Any  # (entries,) float32
-    backgrounds: Any  # (rows,) int64: which background a row lies on; 0 is the empty one
-    ground_offsets: Any  # (backgrounds + 1,) int64
-    ground_indices: Any  # (ground entries,) uint16
-    ground_values: Any  # (ground entries,) float32
-    features: Any  # (rows, inputs) uint8 or float32
-    divisor: Any  # float32: what features are divided by, 255 for images
-
-
 class Columns(NamedTuple):
     """What else is known of all rows of a rollout."""
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from agents.ppo.buffer import RaggedRolloutBuffer
-from agents.ppo.fast.lists import SparseRows, features_dtype
-from agents.ppo.fast.minibatch import Columns, Observations
-
-_SPARSE_BELOW = 0.15  # share of inputs that are not zero; lists and products take equally long at 0.17
-_SAMPLE = 1024  # rows
+from agents.ppo.fast.lists import SparseRows
+from agents.ppo.fast.minibatch import Columns
+from agents.ppo.fast.observations import Observations
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,6 @@ def read_rollout(buffer: RolloutBuffer) -> Rollout:
     )
 
 
-def is_sparse(observations: NDArray[Any]) -> bool:
-    """Whether lists are the faster way, by the first rows."""
-    sample = observations[:_SAMPLE]
-    return bool(np.count_nonzero(sample) < _SPARSE_BELOW * sample.size)
-
-
 def as_lists(rollout: Rollout, is_image: bool) -> Observations:
     """The observations as lists."""
     lists = rollout.lists
@@ -73,14 +65,3 @@ def as_lists(rollout: Rollout, is_image: bool) -> Observations:
         lists = SparseRows(rollout.observations.shape[1:], rollout.observations.dtype, is_image)
         lists.add(np.ascontiguousarray(rollout.observations))
     return lists.view()
-
-
-def as_features(observations: NDArray[Any], is_image: bool) -> Observations:
-    """The observations as they are, flat."""
-    rows = np.zeros(1, np.int64)
-    indices, values, backgrounds = np.zeros(0, np.uint16), np.zeros(0, np.float32), np.zeros(0, np.int64)
-    features = observations.reshape(len(observations), -1).astype(features_dtype(observations.dtype), copy=False)
-    divisor = np.float32(255 if is_image else 1)
-    return Observations(
-        rows, indices, values, backgrounds, rows, indices, values, np.ascontiguousarray(features), divisor
-    )

@@ -11,7 +11,8 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from agents.ppo.fast.adam import AdamSettings
 from agents.ppo.fast.memory import make_learned, make_room
-from agents.ppo.fast.rollout import as_features, as_lists, is_sparse, read_rollout
+from agents.ppo.fast.observations import as_features, is_sparse
+from agents.ppo.fast.rollout import as_lists, read_rollout
 from agents.ppo.fast.transfer import layout_of, load_moments, load_parameters, store
 from agents.ppo.fast.update import Rules, train_epoch
 

@@ -147,7 +147,7 @@ def train_epoch(
 
     Args:
         learned: `Learned`; changed.
-        observations: `minibatch.Observations`.
+        observations: `observations.Observations`.
         columns: `minibatch.Columns`.
         order: `(rows,)` int64: which row comes when.
         rules: `Rules`.
