@@ -106,15 +106,13 @@ def _open_once(source: EnvironmentSource) -> None:
     Raises:
         UserError: It cannot be built, or is no parallel environment.
     """
+    from marl_pbt.environments import obstacle_to_adapting
     from marl_pbt.protocols import UserError
 
     environment = source.open()
-    offers = ("reset", "step", "observation_space", "action_space")
-    lacks = [name for name in offers if not callable(getattr(environment, name, None))]
-    if lacks or hasattr(environment, "agent_iter"):
-        kind = type(environment).__name__
-        why = f"without {', '.join(lacks)}" if lacks else "which is stepped by turns (AEC); give its parallel_env"
-        raise UserError(f"{source.make}: must make a PettingZoo parallel environment, got a {kind}, {why}")
+    obstacle = obstacle_to_adapting(environment)
+    if obstacle:
+        raise UserError(f"{source.make}: must make a PettingZoo parallel environment, got {obstacle}")
     with contextlib.suppress(Exception):
         environment.close()
 

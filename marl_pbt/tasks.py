@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,11 +88,13 @@ class FilmTask:
         environment = self.environment.open(render_mode="rgb_array")
         policies = seated(self.seats, self.learner, self.environment.open_worlds(1))
         rng = np.random.default_rng(self.seed)
+        species_of = self.environment.species_in(environment)
         observations, _ = environment.reset(seed=self.seed)
         stride = max(1, -(-self.steps // self.frames))
         pictures = [environment.render()]
         for step in range(1, self.steps + 1):
-            actions = _joint_actions(environment, policies, observations, rng)
+            groups = _by_species(environment.agents, species_of)
+            actions = _joint_actions(groups, policies, observations, rng)
             observations, *_ = environment.step(actions)
             if step % stride == 0 or not environment.agents:
                 pictures.append(environment.render())
@@ -122,15 +124,22 @@ def _load(policy: Snapshot, learner: str) -> Policy:
     return kind.load_policy(policy.metadata["architecture"], tensors)
 
 
+def _by_species(agents: Sequence[Any], species_of: Callable[[Any], str]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for agent in agents:
+        groups.setdefault(species_of(agent), []).append(agent)
+    return groups
+
+
 def _joint_actions(
-    environment: Any, policies: Mapping[str, Policy], observations: Mapping[str, Any], rng: np.random.Generator
-) -> dict[str, int]:
+    groups: Mapping[str, Sequence[Any]],
+    policies: Mapping[str, Policy],
+    observations: Mapping[Any, Any],
+    rng: np.random.Generator,
+) -> dict[Any, Any]:
     """Every living agent's action, one batch per species."""
-    by_species: dict[str, list[str]] = {}
-    for agent in environment.agents:
-        by_species.setdefault(environment.species_of(agent), []).append(agent)
-    actions: dict[str, int] = {}
-    for species, agents in by_species.items():
+    actions: dict[Any, Any] = {}
+    for species, agents in groups.items():
         chosen = policies[species].act(np.stack([observations[agent] for agent in agents]), rng)
         actions.update(zip(agents, chosen.tolist(), strict=True))
     return actions

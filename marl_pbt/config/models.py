@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 
 from marl_pbt.config.distributions import Declaration
 from marl_pbt.config.faults import Fault, shown
@@ -64,6 +64,23 @@ def _check_not_fitness(declared: dict[str, Declaration]) -> dict[str, Declaratio
     return declared
 
 
+def _check_patterns(value: Any) -> Any:
+    patterns = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
+    if not patterns or not all(isinstance(each, str) for each in patterns):
+        raise wrong("must be a pattern of agent ids such as 'prey_*', or a list of at least one")
+    return patterns
+
+
+def _check_species(value: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
+    if value is not None and not value:
+        raise wrong("must name at least one species; null: by the prefixes of the agent ids")
+    return value
+
+
+_PATTERNS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Patterns: TypeAlias = Annotated[
+    tuple[StrictStr, ...], BeforeValidator(_check_patterns), WithJsonSchema(_PATTERNS_SCHEMA)
+]
 ImportString: TypeAlias = Annotated[StrictStr, AfterValidator(_check_import_string)]
 Settings: TypeAlias = dict[str, Any]
 
@@ -75,12 +92,19 @@ class EnvironmentSection(Section):
         default=None, description="import string of a PettingZoo parallel environment's factory; null: none"
     )
     config: Settings = Field(default_factory=dict, description="handed to make(**config)")
+    species: Annotated[dict[StrictStr, Patterns] | None, AfterValidator(_check_species)] = Field(
+        default=None,
+        description="which agents one policy plays: species to patterns of agent ids (prey: prey_*); "
+        "null: by their prefixes, or as the environment itself says",
+    )
     num_worlds: Count = Field(default=16, description="copies of the environment that a member plays at once")
 
     def broken_rules(self) -> Iterator[Fault]:
         """Settings need something to be settings of."""
         if self.make is None and self.config:
             yield Fault("config", f"must be empty without environment.make, got {shown(self.config)}")
+        if self.make is None and self.species is not None:
+            yield Fault("species", f"must be null without environment.make, got {shown(self.species)}")
 
 
 class LearnerSection(Section):

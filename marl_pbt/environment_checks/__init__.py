@@ -45,7 +45,7 @@ def checks_here(make: Factory, survey: Survey, steps: int) -> Iterator[Verdict]:
     """The checks that are done in this process; `survey` and `steps` belong together."""
     stopped = survey.obstacle if survey.has_stopped else None
     not_drawn = stopped or (None if "rgb_array" in survey.offers else "not among metadata's render_modes")
-    not_batched = stopped or (None if "batched" in survey.offers else "offers no batched(num_worlds)")
+    not_batched = stopped or (None if "batched" in survey.offers else faces.instead_of_batched(make))
     seed = survey.seed
 
     yield from survey.verdicts()

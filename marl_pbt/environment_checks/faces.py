@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pbt.adapted import read_species
 from marl_pbt.environment_checks.play import AgentId, Factory, PlayError, content, play, told_briefly
 from marl_pbt.environment_checks.rules import observation_faults
 from marl_pbt.protocols import LIVES_ON, TERMINATED, TRUNCATED, Environment, StepResult, UserError, Worlds
@@ -117,6 +118,16 @@ def batched_faults(make: Factory, seed: int) -> Iterator[str]:
             if one != other:
                 yield f"batched, seed {seed}: differs {step} steps after set_state; must go on bit for bit"
                 return
+
+
+def instead_of_batched(make: Factory) -> str:
+    """What becomes of an environment that offers no `batched`: the adapter takes it, or says why not."""
+    try:
+        with opened(make) as environment:
+            species = read_species(environment).names
+    except (PlayError, UserError) as fault:
+        return f"offers none, and the adapter cannot step copies of it: {str(fault).splitlines()[0]}"
+    return f"offers none; the adapter will step copies of it, species by default: {', '.join(species)}"
 
 
 def _sums_by_turns(

@@ -185,6 +185,11 @@ def test_what_is_allowed_and_worth_knowing_is_a_warning(toy, check, told):
     assert told in verdicts[check].warned[0]
 
 
+def test_what_the_adapter_cannot_step_is_told_where_there_is_no_batched_face():
+    told = found(toys.NamesNobody)[BATCHED].skipped
+    assert "the adapter cannot step copies of it: environment.make: gives an environment without" in told
+
+
 def test_a_play_that_depends_on_the_process_is_found(monkeypatch):
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     (failed,) = failures(found_elsewhere(toys.OrderOfASet)).items()
@@ -214,7 +219,11 @@ def test_the_command_tells_one_line_per_check_and_exits_with_0(capsys):
     assert cli(["check_env", "toy_environments:Herd", "--seeds", "1", "--steps", "30"]) == 0
     *lines, last = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ok"] * 9 + ["skipped"] + ["ok"] * 3
-    assert "skipped  the batched face keeps the promises of worlds (offers no batched(num_worlds))" in lines
+    assert any(
+        line.startswith("skipped  the batched face keeps the promises of worlds")
+        and line.endswith("(offers none; the adapter will step copies of it, species by default: cow)")
+        for line in lines
+    )
     assert last == "12 ok, 1 skipped"
 
 

@@ -31,9 +31,9 @@ class AdamSettings(NamedTuple):
 @compiled
 def norm_of(gradient: Any) -> float:
     """The Euclidean norm."""
-    total = np.float32(0)
+    total = 0.0
     for i in range(len(gradient)):
-        total += gradient[i] * gradient[i]
+        total += np.float64(gradient[i]) ** 2  # in float32 the square of a large one, still finite, would not be
     return math.sqrt(total)
 
 

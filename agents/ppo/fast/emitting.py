@@ -24,6 +24,7 @@ WIDTH_MULTIPLE = 16
 """Rows must be as wide as a multiple of this."""
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
+ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 _UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
 _INDEX = ir.IntType(64)
 

@@ -196,6 +196,8 @@ class SparseRows:
         if rows == 0:
             return
         flat = observations.reshape(rows, self._inputs)
+        if flat.dtype == np.float16:  # which the compiler does not know
+            flat = flat.astype(np.float32)
         if self._rows == 0:
             self._choose_background(flat)
         self._reserve(rows)

@@ -82,11 +82,8 @@ def fill_rows(rows: Any, line: Any) -> None:
 
 @compiled
 def add_column_sums(addends: Any, total: Any) -> None:
-    """`total += addends.sum(0)`."""
-    for row in range(len(addends)):
-        line = addends[row]
-        for k in range(len(total)):
-            total[k] += line[k]
+    """`total += addends.sum(0)`: the product with a line of ones, which is one number read again and again."""
+    add_product(np.ones(1, np.float32), 0, 0, addends, total.reshape(1, -1))
 
 
 @compiled
@@ -160,13 +157,14 @@ def single_output(hidden: Any, weights: Any, bias: Any, outputs: Any) -> None:
 @compiled
 def single_output_backwards(n: int, weights: Any, hidden: Any, outputs: Any, gradient: Any, gradient2: Any) -> None:
     """The way back through a last layer of one unit."""
-    total = gradient.last.reshape(-1)
+    add_product(outputs, 0, 1, hidden, gradient.last.reshape(1, -1))
+    total = np.float32(0)
     for row in range(n):
-        slope, line, target = outputs[row], hidden[row], gradient2[row]
-        gradient.last_bias[0] += slope
+        slope, target = outputs[row], gradient2[row]
+        total += slope
         for k in range(len(weights)):
-            total[k] += slope * line[k]
             target[k] = slope * weights[k]
+    gradient.last_bias[0] += total
 
 
 @compiled

@@ -15,6 +15,7 @@ from numba.core import types
 
 from agents.ppo.fast.emitting import (
     LINES,
+    ZERO,
     addend_at,
     blocks,
     chunks,
@@ -85,9 +86,9 @@ def add_to_rows(typing: Any, addend: Any, rows: Any, indices: Any, values: Any, 
 def add_product(typing: Any, left: Any, row_step: Any, depth_step: Any, right: Any, total: Any) -> Any:
     """`total[i] += Σ_k left[i · row_step + k · depth_step] · right[k]`, a matrix product with a left side of any order.
 
-    Blocks of `total` stay in registers while the depth is gone through, `_DEPTH` rows of `right` at a time, which fit
-    the first cache. All arrays are C-contiguous, all numbers float32, `right` and `total` as wide as a multiple of
-    `WIDTH_MULTIPLE`; `left` is flat.
+    What is added to a block of `total` stays in registers while the depth is gone through, `_DEPTH` rows of `right` at
+    a time, which fit the first cache; sums of sums also round less than one long sum would. All arrays are
+    C-contiguous, all numbers float32, `right` and `total` as wide as a multiple of `WIDTH_MULTIPLE`; `left` is flat.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -114,9 +115,8 @@ def _add_block(builder: ir.IRBuilder, pointers: Any, at: Any, steps: Any, size: 
     heads = [builder.gep(out, [builder.mul(builder.add(row, number(line)), width)]) for line in range(lines)]
     lefts = [builder.gep(a, [builder.mul(builder.add(row, number(line)), row_step)]) for line in range(lines)]
     block = [sums(builder, vectors) for _ in range(lines)]
-    for head, places in zip(heads, block, strict=True):
-        for lane, place in enumerate(places):
-            builder.store(load(builder, head, column, lane), place)
+    for place in (place for places in block for place in places):
+        builder.store(ZERO, place)
     with each(builder, begin, end, 1) as k:
         source = builder.gep(b, [builder.mul(k, width)])
         rights = [load(builder, source, column, lane) for lane in range(vectors)]
@@ -127,7 +127,7 @@ def _add_block(builder: ir.IRBuilder, pointers: Any, at: Any, steps: Any, size: 
                 builder.store(multiply_add(builder, factor, right, builder.load(place)), place)
     for head, places in zip(heads, block, strict=True):
         for lane, place in enumerate(places):
-            store(builder, builder.load(place), head, column, lane)
+            store(builder, builder.fadd(builder.load(place), load(builder, head, column, lane)), head, column, lane)
 
 
 @emitted
