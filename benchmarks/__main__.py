@@ -1,4 +1,7 @@
-"""All benchmarks, one after the other: `python -m benchmarks` (about ten minutes; let nothing else run)."""
+"""All benchmarks of ours, one after the other: `python -m benchmarks` (about fifteen minutes; let nothing else run).
+
+`python -m benchmarks.learning_curves` and `python -m benchmarks.peers`, which installs the peers, take longer each.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The population at work: `python -m benchmarks.population`.
 
 Runs the train command as a user does, on predator–prey–grass, and prints: agent steps/s with one and with two workers
-(in turn, as ratios), the share of the workers' time that is not spent in the learner, the start-up, the memory.
+(in turn, as ratios), with population 4 and 64, the share of the workers' time that is not spent in the learner, the
+start-up, the memory.
 """
 
 from __future__ import annotations
@@ -115,10 +116,23 @@ def answer_s(arguments: Sequence[str]) -> float:
     return time.perf_counter() - began
 
 
+def print_scaling(pairs: int) -> None:
+    """Population 64 beside 4 on two workers, as many agent steps in all."""
+    few, many = [], []
+    for _ in range(pairs):
+        few.append(train(2, "pbt", 16 * 200_000, population=4))
+        many.append(train(2, "pbt", 200_000, population=64))
+    ratios = [b.agent_steps_per_s / a.agent_steps_per_s for a, b in zip(few, many, strict=True)]
+    print(f"| population 64 against 4 | {spread(ratios, '.2f')} × |")
+    print(f"| private memory of a worker at 64 | {spread([run.worker_mib for run in many], '.0f')} MiB |")
+    print(f"| private memory of the supervisor at 64 | {spread([run.supervisor_mib for run in many], '.0f')} MiB |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
-    parser.add_argument("--progress", type=int, default=300_000, help="agent steps per member and run")
+    parser.add_argument("--progress", type=int, default=1_000_000, help="agent steps per member and run")
+    parser.add_argument("--scaling-pairs", type=int, default=2, help="pairs of runs with population 4 and 64")
     arguments = parser.parse_args()
     train(1, "pbt", 100_000, population=1)  # compiles the kernel where it has not been
     ones, twos, controls = [], [], []
@@ -137,6 +151,7 @@ def main() -> None:
     print(f"| command to the first member's start | {spread([run.start_s for run in twos], '.1f')} s |")
     print(f"| peak private memory of a worker | {spread([run.worker_mib for run in twos], '.0f')} MiB |")
     print(f"| peak private memory of the supervisor | {spread([run.supervisor_mib for run in twos], '.0f')} MiB |")
+    print_scaling(arguments.scaling_pairs)
     print(f"| --help | {spread([answer_s(['--help']) for _ in range(5)], '.2f')} s |")
     wrong = ["configs/ppg.yaml", "--set", "pbt.intervall=1"]
     print(f"| an error in the config | {spread([answer_s(wrong) for _ in range(5)], '.2f')} s |")
