@@ -107,6 +107,7 @@ class Launch:
                 plan.warm_up()
             finally:
                 telling.cancel()
+                telling.join()  # it may be speaking just now
             supervisor = Supervisor(plan.job(run.root), plan.workers, records, log)
             supervisor.state.exploits = records.exploits_so_far
             outcome = supervisor.run(plan.time_limit_s)

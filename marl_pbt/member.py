@@ -18,7 +18,7 @@ from marl_pbt.following import copy_donor, decide_whom_to_follow, exploit, explo
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.member_files import checkpoint_of, policy_of, restore
 from marl_pbt.policy_state import PolicyState
-from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner, Tensors
+from marl_pbt.protocols import Board, Clocks, DivergedError, HyperparameterValue, Learner, Tensors
 from marl_pbt.reports import IntervalBegun, ReadyPassed, Report, UpdateDone
 from marl_pbt.snapshot import Snapshot, encode
 from marl_pbt.standings import BoardRow, Score
@@ -63,7 +63,7 @@ class Member:
         self.clocks_at_ready = Clocks()
         self.policies = {name: PolicyState.founder_of(index, evolution.score_rules) for name in learner.species}
         self.events: tuple[LineageEvent, ...] = ()
-        self._fault = ""  # of the update that diverged, if one did in this interval
+        self._fault: FloatingPointError | None = None  # of the update that diverged, if one did in this interval
 
     @property
     def is_done(self) -> bool:
@@ -104,9 +104,9 @@ class Member:
             events.append(self.event("ready", name, score=scores[name], why=why))
             if copied is not None:
                 events += [exploit(self, name, decision, copied), explore(self, name)]
-        if self._fault and not any(policy.last_exploit == self.generation for policy in self.policies.values()):
+        if self._fault and not any(self.policies[name].last_exploit == self.generation for name in self._sick()):
             raise FloatingPointError(f"{self._fault}; there is no sound donor to copy")
-        self._fault = ""
+        self._fault = None
         self.events = tuple(events)
         self._publish(self._checkpoint(scores))
         self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
@@ -129,7 +129,7 @@ class Member:
                 report = self.learner.update()
             except FloatingPointError as fault:
                 logger.warning("member %d: %s; it is ready at once", self.index, fault)
-                self._fault = str(fault)
+                self._fault = fault
                 return True
             self.clocks += report.clocks
             for name, policy in self.policies.items():
@@ -139,11 +139,16 @@ class Member:
         return True
 
     def _score(self) -> dict[str, Score | None]:
-        """Per species; not finite where its parameters are not, whatever its latest episodes returned."""
+        """Per species; not finite where it has diverged, whatever its latest episodes returned."""
+        diverged = self._sick() if isinstance(self._fault, DivergedError) else ()
         return {
-            name: policy.note_score(self.generation, _is_finite(self.learner.snapshot(name)))
+            name: policy.note_score(self.generation, name not in diverged and _is_finite(self.learner.snapshot(name)))
             for name, policy in self.policies.items()
         }
+
+    def _sick(self) -> tuple[str, ...]:
+        """The species that may have diverged: the one that the fault names, or any."""
+        return (self._fault.species,) if isinstance(self._fault, DivergedError) else tuple(self.policies)
 
     def _checkpoint(self, scores: Mapping[str, Score | None]) -> Snapshot:
         """Write it down before anybody can copy it."""

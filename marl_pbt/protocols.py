@@ -39,6 +39,19 @@ class UserError(Exception):
         self.faults = faults
 
 
+class DivergedError(FloatingPointError):
+    """An update of one species came to numbers that are none; what it holds may be finite, but is not to be copied.
+
+    Args:
+        species: Whose.
+        fault: What was not finite, in a line.
+    """
+
+    def __init__(self, species: str, fault: str) -> None:
+        super().__init__(f"{species}: {fault}")
+        self.species = species
+
+
 # ------------------------------------------------------------------------------------------------ worlds
 
 

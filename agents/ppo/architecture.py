@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from agents.ppo.settings import ACTIVATIONS, is_net_arch
+from agents.ppo.settings import ACTIVATIONS, OBSERVATION_DTYPES, is_net_arch
 
 if TYPE_CHECKING:
     import gymnasium
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 KIND = "sb3-mlp"
 MOMENTS = ("exp_avg", "exp_avg_sq")
-_DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "int64", "float16", "float32", "float64")
 _KEYS = {"kind", "observation_shape", "observation_dtype", "is_image", "n_actions", "net_arch", "activation"}
 
 
@@ -109,7 +108,7 @@ def _check_architecture(architecture: Mapping[str, Any]) -> None:
         raise ValueError(f"architecture: must have the keys {sorted(_KEYS)}, got {sorted(architecture)}")
     legal = {
         "observation_shape": _are_counts(architecture["observation_shape"]),
-        "observation_dtype": architecture["observation_dtype"] in _DTYPES,
+        "observation_dtype": architecture["observation_dtype"] in OBSERVATION_DTYPES,
         "n_actions": _are_counts([architecture["n_actions"]]),
         "net_arch": isinstance(architecture["net_arch"], Mapping) and is_net_arch(architecture["net_arch"]),
         "activation": architecture["activation"] in list(ACTIVATIONS),

@@ -71,7 +71,7 @@ class PPOLearner:
         """Play one rollout, learn from it, report on it.
 
         Raises:
-            FloatingPointError: A species' loss or parameters are no longer finite.
+            DivergedError: A species' loss or parameters are no longer finite.
         """
         began = time.perf_counter()
         before = read_counters(self._worlds)

@@ -47,6 +47,7 @@ ACTIVATIONS: Mapping[str, str] = {
 LEAST_WIDTH, GREATEST_WIDTH = 32, 256
 """Units of a hidden layer that the compiled kernels are made for."""
 
+OBSERVATION_DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "int64", "float16", "float32", "float64")
 _DEVICES = ("auto", "cpu", "cuda")
 _UPDATE_PATHS = ("auto", "sparse", "dense", "sb3")
 _N_STEPS = HyperparameterSpec(64, "int", low=1)
@@ -114,6 +115,9 @@ def parse_settings(settings: Mapping[str, Any], interface: Interface) -> PPOSett
         UserError: One line per fault, keys relative to `settings`.
     """
     faults = interface_faults(interface)
+    for name, space in interface.observation_spaces.items():
+        if space.dtype is not None and str(space.dtype) not in OBSERVATION_DTYPES:
+            faults.append(f"{name}: observations must be of {', '.join(OBSERVATION_DTYPES)}, got {space.dtype}")
     faults += [unknown(str(key), str(key), _TOP_KEYS, "key") for key in settings if key not in _TOP_KEYS]
     if "n_steps" in settings:
         faults += _number_faults("n_steps", settings["n_steps"], _N_STEPS)

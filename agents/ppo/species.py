@@ -21,6 +21,7 @@ from agents.ppo.inference import TorchInference
 from agents.ppo.optimizer import forget_moments, read_moments, write_moments
 from agents.ppo.settings import HYPERPARAMETERS, SpeciesSettings
 from agents.tensors import under, within
+from marl_pbt.protocols import DivergedError
 
 if TYPE_CHECKING:
     import gymnasium
@@ -142,12 +143,14 @@ class SpeciesPPO:
             Diagnostics by tag; none if no agent of the species lived during the rollout.
 
         Raises:
-            FloatingPointError: The loss or a parameter is no longer finite.
+            DivergedError: The loss, its gradient or a parameter is no longer finite.
         """
         if self.buffer.size() == 0:
             return {}
         try:
             self.model.train()
+        except FloatingPointError as fault:
+            raise DivergedError(self.name, str(fault)) from None
         except ValueError as error:  # torch refuses to make a distribution of NaN
             self._require_finite({})
             raise error
@@ -160,11 +163,11 @@ class SpeciesPPO:
     def _require_finite(self, metrics: Mapping[str, float]) -> None:
         for name, parameter in self.policy.named_parameters():
             if not torch.isfinite(parameter).all():
-                raise FloatingPointError(f"{self.name}: parameter {name} is not finite after the update")
+                raise DivergedError(self.name, f"parameter {name} is not finite after the update")
         for tag, value in metrics.items():
             # The explained variance of constant returns is NaN by definition.
             if tag != "explained_variance" and not math.isfinite(value):
-                raise FloatingPointError(f"{self.name}: {tag} is {value} in the update")
+                raise DivergedError(self.name, f"{tag} is {value} in the update")
 
     # ----------------------------------------------------------------------------------------------- state
 

@@ -73,7 +73,11 @@ class Copy:
             ValueError: What the environment gives is unsound.
         """
         self._root, self.number, self.length, self.random_steps, self._rng = root, number, 0, 0, None
-        returned = self._environment.reset(seed=episode_seed(root, self.world, number))
+        try:
+            returned = self._environment.reset(seed=episode_seed(root, self.world, number))
+        except Exception as fault:
+            fault.add_note(self.located("raised by the environment's reset"))
+            raise
         try:
             check_returned(returned, 2)
             self._living = read_agents(self._environment.agents, self._table)

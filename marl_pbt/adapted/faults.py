@@ -78,7 +78,8 @@ def fault_of_change(flags: Mapping[AgentId, int], agents: Sequence[AgentId], rew
         if not flag and agent not in living:
             return f"{agent}: left agents without an end flag; must be terminated or truncated"
     for agent in agents:
-        if agent not in flags and not math.isclose(float(rewards.get(agent, 0.0)), 0.0):
+        reward = rewards.get(agent, 0.0)
+        if agent not in flags and not (_is_number(reward) and math.isclose(float(reward), 0.0)):
             return f"{agent}: is new and has reward {rewards[agent]!r}; must be 0, it has not acted"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from marl_pbt.adapted.living import Seen
 from marl_pbt.adapted.outcome import RowBlock
 from marl_pbt.adapted.phases import LONGEST_PHASE
 from marl_pbt.protocols import Tensors
+
+logger = logging.getLogger(__name__)
 
 ROOT_WORDS = 4
 NEVER_BEGUN = -1
@@ -128,6 +131,7 @@ def replay(copy: Copy, layout: Layout, state: Mapping[str, NDArray[Any]]) -> See
     try:
         seen = _played_again(copy, layout, state)
     except Exception:  # whatever a stranger's environment raises: there was no such fault the first time
+        logger.debug("world %d: replaying its episode failed", copy.world, exc_info=True)
         return None
     if seen is None or _checksum(copy, [b"".join(map(_bytes, each)) for each in seen]) != state["checksum"][copy.world]:
         return None

@@ -108,6 +108,17 @@ def test_an_update_that_diverges_ends_the_interval_and_the_member_follows_a_soun
     assert board_row(population, 0).newest.is_finite
 
 
+def test_a_species_that_stopped_short_of_diverging_is_sick_though_its_parameters_are_finite(tmp_path):
+    """R39: it would be the better one by its episodes, but follows, and nobody follows it."""
+    settings = [{**STEADY, "stop_short_at": 2}, STEADY]
+    population = Population(tmp_path, evolution(2, rules={"burn_in": 100.0}), settings, levels=(0.9, 0.5))
+    population.live(1)
+    population.live(0)
+    assert population[0].learner.adopted == [("fox", "reset")]
+    assert not board_row(population, 0).history[-1][1].is_finite
+    assert board_row(population, 0).parent == Source(1, 1)
+
+
 def test_an_update_that_diverges_without_a_sound_donor_is_a_failure(tmp_path):
     population = Population(tmp_path, evolution(2), [{**STEADY, "diverge_at": 2}, STEADY])
     with pytest.raises(FloatingPointError, match="no sound donor"):

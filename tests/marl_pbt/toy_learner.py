@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from marl_pbt.protocols import (
     Clocks,
+    DivergedError,
     FinishedEpisode,
     HyperparameterSpec,
     HyperparameterValue,
@@ -58,6 +59,7 @@ class ToySettings:
         hang_at: The update that never ends.
         nan_at: The update that leaves the first species' parameters not finite; its episodes still were.
         diverge_at: The update that leaves the first species' parameters not finite and raises FloatingPointError.
+        stop_short_at: The update that raises DivergedError before any parameter is touched.
         only_once: A path: raise, kill and hang happen to whoever comes first, and never again once it is there.
     """
 
@@ -71,6 +73,7 @@ class ToySettings:
     hang_at: int = 0
     nan_at: int = 0
     diverge_at: int = 0
+    stop_short_at: int = 0
     only_once: str = ""
 
     @classmethod
@@ -226,6 +229,8 @@ class ToyLearner:
         if update == settings.diverge_at and _is_due(settings.only_once):
             self._tensors[self.species[0]]["policy/theta"][:] = np.nan
             raise FloatingPointError(f"{self.species[0]}: the toy diverges at update {update}, as it was told to")
+        if update == settings.stop_short_at and _is_due(settings.only_once):
+            raise DivergedError(self.species[0], f"the toy stops short at update {update}, as it was told to")
         if update in (settings.fail_at, settings.kill_at, settings.hang_at) and _is_due(settings.only_once):
             if update == settings.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)

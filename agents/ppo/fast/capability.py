@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stable_baselines3 import PPO
 
 _POLICIES = (ActorCriticPolicy, DiscretePolicy)  # no subclass of the user's, which may compute something else
+_TENSORS = 12  # weights and biases of three layers, twice
 _BUFFERS = (RolloutBuffer, RaggedRolloutBuffer)
 
 
@@ -67,6 +68,10 @@ def _policy_reasons(policy: ActorCriticPolicy) -> Iterator[str]:
         return
     for net in ("policy_net", "value_net"):
         yield from _tower_reasons(net, list(getattr(policy.mlp_extractor, net)))
+    if type(policy.action_net) is not nn.Linear or type(policy.value_net) is not nn.Linear:
+        yield "action_net or value_net is not one linear layer"
+    if len(list(policy.parameters())) != _TENSORS:
+        yield f"policy has {len(list(policy.parameters()))} parameters, not {_TENSORS}"
     if any(parameter.dtype != torch.float32 for parameter in policy.parameters()):
         yield "a parameter is not float32"
 
@@ -93,6 +98,8 @@ def _optimizer_reasons(policy: ActorCriticPolicy) -> Iterator[str]:
     for option in ("weight_decay", "amsgrad", "maximize", "capturable", "differentiable"):
         if group[option]:
             yield f"optimizer's {option} is set"
+    if not group["eps"] > 0:
+        yield "optimizer's eps is 0"
     if {id(parameter) for parameter in group["params"]} != {id(parameter) for parameter in policy.parameters()}:
         yield "optimizer does not hold exactly the policy's parameters"
     elif not all(parameter.requires_grad for parameter in policy.parameters()):

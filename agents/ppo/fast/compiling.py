@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from filelock import FileLock
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered and products contracted; never may it be assumed that numbers are finite ("nnan", "ninf"):
 # a NaN in the loss must be noticed.
 _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
+logger = logging.getLogger(__name__)
 _NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _DIGEST = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
@@ -37,8 +40,37 @@ def entry(function: Function) -> Function:
     """Compile at the first call, or load what an earlier process compiled from the very same sources.
 
     numba's cache notices a change in the file of an entry, not in the files of the functions that it calls; so the name
-    under which it files the entry carries a digest of them all. Of an entry made in a closure it keeps one for each set
-    of values closed over, as long as these are plain numbers.
+    under which it files the entry carries a digest of them all. Where no folder can be written to, nothing is kept.
     """
     function.__qualname__ = f"{function.__name__}_{_DIGEST:08x}"
-    return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", cache=True)(function))
+    options: dict[str, Any] = {"fastmath": _FAST_MATH, "error_model": "numpy"}
+    try:
+        dispatcher = numba.njit(cache=True, **options)(function)
+    except RuntimeError as fault:  # numba found no folder for its cache
+        logger.warning("kernels are compiled anew in every process: %s", fault)
+        return cast(Function, numba.njit(**options)(function))
+    _compile_alone(dispatcher)
+    return cast(Function, dispatcher)
+
+
+def _compile_alone(dispatcher: Any) -> None:
+    """Let one process at a time compile or load, so that the others find what it has compiled.
+
+    Two that compile for different types at once would give their results the same file name.
+    """
+    compile_for = dispatcher.compile
+
+    def compile_locked(signature: Any) -> Any:
+        folder = Path(dispatcher.stats.cache_path)
+        lock = FileLock(folder / f"kernels_{_DIGEST:08x}.lock")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError:  # nothing can be written there, so nothing can be spoilt
+            return compile_for(signature)
+        try:
+            return compile_for(signature)
+        finally:
+            lock.release()
+
+    dispatcher.compile = compile_locked

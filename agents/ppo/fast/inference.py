@@ -37,13 +37,15 @@ class FastInference:
         self._actor, self._critic = make_net(self._learned.actor), make_net(self._learned.critic)
         self._room = make_room(policy.features_dim, self._layout.actions)
         self._lists = SparseRows(policy.observation_space.shape or (), policy.observation_space.dtype, self._is_image)
+        self._is_sparse: bool | None = None
+        self.begin()
 
     def begin(self) -> None:
         """Take the policy's parameters as they are now; forget all rows."""
         load_parameters(self._policy, self._layout, self._learned.parameters)
         self._lists.clear()
         self._laid = 0
-        self._is_sparse: bool | None = None if self._path == "auto" else self._path == "sparse"
+        self._is_sparse = None if self._path == "auto" else self._path == "sparse"
 
     @property
     def lists(self) -> SparseRows | None:

@@ -21,6 +21,7 @@ MOST_INPUTS = 1 << 16
 MOST_GROUNDS = 256
 _SLOTS = 1024  # of the hash table, a power of two; sparsely filled, so that a search is short
 _SAMPLE = 256  # rows that are looked at for a background
+_BLOCK = 2048  # rows for which there is room at a time, as if nothing in them were zero
 _GROWTH = 1.5
 
 
@@ -191,10 +192,12 @@ class SparseRows:
         return self._rows
 
     def add(self, observations: NDArray[Any]) -> None:
-        """List the rows of a block `(rows, *shape)`; the first block that has any decides on the backgrounds."""
+        """List the rows of a block `(rows, *shape)`; the first that there are decide on the backgrounds."""
+        for begin in range(0, len(observations), _BLOCK):
+            self._add_block(observations[begin : begin + _BLOCK])
+
+    def _add_block(self, observations: NDArray[Any]) -> None:
         rows = len(observations)
-        if rows == 0:
-            return
         flat = observations.reshape(rows, self._inputs)
         if flat.dtype == np.float16:  # which the compiler does not know
             flat = flat.astype(np.float32)

@@ -102,7 +102,7 @@ def policy_gradient(n: int, logits: Any, probs: Any, targets: Any, weights: Any,
         targets: Of these rows.
         weights: Of the loss.
         room: `(3, at least n)` float32.
-        sums: `(5,)` float64.
+        sums: `(6,)` float64.
     """
     chosen, entropy, pull = room[0], room[1], room[2]
     log_softmax(n, logits, probs, chosen, entropy)
@@ -130,7 +130,7 @@ def surrogate_pull(n: int, chosen: Any, targets: Any, weights: Any, pull: Any, s
     surrogate, clipped, kl = np.float32(0), np.float32(0), np.float32(0)
     for row in range(n):
         log_ratio, advantage = chosen[row] - targets.log_probs[row], targets.advantages[row]
-        ratio = exponential(log_ratio)
+        ratio = np.float32(np.inf) if log_ratio > np.float32(87) else exponential(log_ratio)
         held = low if ratio < low else (high if ratio > high else ratio)
         free, bound = advantage * ratio, advantage * held
         pull[row] = np.float32(0) if bound < free else -free * weights.share

@@ -35,7 +35,7 @@ def make_inputs(observations: Observations, rows: int) -> Inputs:
         indices=np.zeros(rows * longest, np.uint16),
         values=np.zeros(rows * longest, np.float32),
         backgrounds=np.zeros(rows, np.int64),
-        features=aligned(rows * observations.features.shape[1]),
+        features=aligned(rows * observations.features.shape[1] if observations.features.size else 0),
     )
 
 

@@ -175,11 +175,11 @@ def train_epoch(
         sums /= len(rows)
         sums[LOSS] = rules.vf_coef * sums[SQUARED_ERROR] - sums[SURROGATE] - rules.ent_coef * sums[ENTROPY]
         done += 1
+        if sums[KL] > rules.kl_limit:  # first, as PPO does: an exploding ratio then stops the update, no more
+            return STOPPED, done, steps
         norm = norm_of(learned.gradient)
         if not (np.isfinite(sums[LOSS]) and np.isfinite(norm)):
             return NOT_FINITE, done, steps
-        if sums[KL] > rules.kl_limit:
-            return STOPPED, done, steps
         steps += 1
         adam_step(learned.parameters, learned.gradient, learned.moments, adam, norm, steps)
     return FINISHED, done, steps
