@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.preprocessing import is_image_space
 
 from agents.ppo.fast.acting import act_on, make_net, make_room, value_of
+from agents.ppo.fast.layout import aligned
 from agents.ppo.fast.lists import SparseRows
-from agents.ppo.fast.memory import make_learned
 from agents.ppo.fast.observations import as_features, is_sparse
 from agents.ppo.fast.transfer import layout_of, load_parameters
 
@@ -32,9 +32,9 @@ class FastInference:
         self._policy = policy
         self._path = path
         self._layout = layout_of(policy)
-        self._learned = make_learned(self._layout)
+        self._parameters = aligned(self._layout.size)
         self._is_image = is_image_space(policy.observation_space) and policy.normalize_images
-        self._actor, self._critic = make_net(self._learned.actor), make_net(self._learned.critic)
+        self._actor, self._critic = (make_net(tower) for tower in self._layout.towers(self._parameters))
         self._room = make_room(policy.features_dim, self._layout.actions)
         self._lists = SparseRows(policy.observation_space.shape or (), policy.observation_space.dtype, self._is_image)
         self._is_sparse: bool | None = None
@@ -42,7 +42,7 @@ class FastInference:
 
     def begin(self) -> None:
         """Take the policy's parameters as they are now; forget all rows."""
-        load_parameters(self._policy, self._layout, self._learned.parameters)
+        load_parameters(self._policy, self._layout, self._parameters)
         self._lists.clear()
         self._laid = 0
         self._is_sparse = None if self._path == "auto" else self._path == "sparse"

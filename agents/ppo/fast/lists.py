@@ -21,7 +21,7 @@ MOST_INPUTS = 1 << 16
 MOST_GROUNDS = 256
 _SLOTS = 1024  # of the hash table, a power of two; sparsely filled, so that a search is short
 _SAMPLE = 256  # rows that are looked at for a background
-_BLOCK = 2048  # rows for which there is room at a time, as if nothing in them were zero
+_BLOCK = 512  # rows for which there is room at a time, as if nothing in them were zero
 _GROWTH = 1.5
 
 
