@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scipy import stats
 
 from agents.ppo.fast.inference import FastInference
 from agents.ppo.inference import TorchInference, logits_and_values
@@ -74,7 +73,8 @@ def test_actions_are_drawn_as_often_as_the_policy_says(path):
     expected = 50_000 * np.exp(log_probs_of(fast._policy, rollout.observations)[0].astype(np.float64))
     assert expected.min() > 5
     counts = np.bincount(actions, minlength=9)
-    assert stats.chisquare(counts, expected * counts.sum() / expected.sum()).pvalue > 0.01
+    # Pearson's statistic; 20.09 is the 99th percentile of χ² with 8 degrees of freedom.
+    assert np.sum((counts - expected) ** 2 / expected) < 20.09
 
 
 class Threshold:
