@@ -86,7 +86,7 @@ class EnvironmentSource:
             missing = [name for name in ("species", "species_of") if not hasattr(environment, name)]
             raise UserError(
                 f"environment.make: {self.make} gives an environment with batched, without {', '.join(missing)}; "
-                "see Environment in marl_pbt/protocols.py"
+                "see Environment in marl_pbt/protocols/worlds.py"
             )
         obstacle = obstacle_to_adapting(environment)
         if obstacle:

@@ -1,0 +1,51 @@
+"""The seams of the framework: what worlds, a learner, a policy and a board must offer.
+
+Everything that marl_pbt trains comes in through these protocols, by import string from the config. `envs/` and
+`agents/` are their examples; nothing in marl_pbt knows more of an environment or an algorithm than what stands here.
+To read on: `worlds`, `policies`, `learners` (with `descriptions`, what is known of one), `board`.
+"""
+
+from marl_pbt.protocols.board import Board
+from marl_pbt.protocols.descriptions import (
+    Clocks,
+    FinishedEpisode,
+    HyperparameterSpec,
+    Interface,
+    LearnerDescription,
+    TrainingReport,
+)
+from marl_pbt.protocols.errors import DivergedError, UserError
+from marl_pbt.protocols.learners import Exports, Imports, Learner, LearnerKind, PortablePolicy, WarmsUp
+from marl_pbt.protocols.policies import Policy
+from marl_pbt.protocols.values import LIVES_ON, TERMINATED, TRUNCATED, HyperparameterValue, OptimizerState, Tensors
+from marl_pbt.protocols.worlds import Environment, Episode, OffersBaselines, StepResult, Worlds
+
+__all__ = [
+    "LIVES_ON",
+    "TERMINATED",
+    "TRUNCATED",
+    "Board",
+    "Clocks",
+    "DivergedError",
+    "Environment",
+    "Episode",
+    "Exports",
+    "FinishedEpisode",
+    "HyperparameterSpec",
+    "HyperparameterValue",
+    "Imports",
+    "Interface",
+    "Learner",
+    "LearnerDescription",
+    "LearnerKind",
+    "OffersBaselines",
+    "OptimizerState",
+    "Policy",
+    "PortablePolicy",
+    "StepResult",
+    "Tensors",
+    "TrainingReport",
+    "UserError",
+    "WarmsUp",
+    "Worlds",
+]
