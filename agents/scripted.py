@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from gymnasium import spaces
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
 from agents.checks import NO_WORLDS, checked_values, interface_faults, is_legal, range_of, unknown
@@ -32,6 +32,9 @@ from marl_pbt.protocols import (
     UserError,
     Worlds,
 )
+
+if TYPE_CHECKING:
+    import gymnasium
 
 _KIND = "random"
 _WEIGHTS = "policy/logits"
@@ -169,16 +172,23 @@ class RandomKind:
             raise UserError(NO_WORLDS)
         return RandomLearner(n_steps, interface, worlds, seed)
 
-    def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
+    def load_policy(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+    ) -> Policy:
         """Rebuild a policy.
 
         Raises:
-            ValueError: Names, shapes or dtypes do not fit the architecture, or a value is not finite.
+            ValueError: Names, shapes or dtypes do not fit the architecture, the architecture does not fit the spaces.
         """
         n_actions = architecture.get("n_actions")
         if architecture.get("kind") != _KIND or type(n_actions) is not int or n_actions < 1:
             raise ValueError(f"architecture: must be of kind {_KIND!r} with n_actions ≥ 1, got {dict(architecture)}")
         _check_tensors(n_actions, tensors)
+        if spaces is not None and spaces[1] != Discrete(n_actions):
+            raise ValueError(f"architecture.n_actions: must fit {spaces[1]}, got {n_actions}")
         return RandomPolicy(n_actions)
 
 
@@ -204,7 +214,7 @@ def _check_tensors(n_actions: int, tensors: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _n_actions(interface: Interface, species: str) -> int:
-    return int(cast("spaces.Discrete", interface.action_spaces[species]).n)
+    return int(cast("Discrete", interface.action_spaces[species]).n)
 
 
 def _defaults() -> dict[str, HyperparameterValue]:

@@ -30,9 +30,7 @@ def start_worker(pipe: Connection, memory: Any, log_queue: Any, name: str) -> No
         log_queue: Where log records go.
         name: For the log.
     """
-    arm_guard()
-    for variable in _THREAD_VARIABLES:  # two threads in each worker would be ten times slower on shared cores
-        os.environ[variable] = "1"
+    arm_pool_process()
 
     from marl_pbt.logs import arm_worker_log
     from marl_pbt.worker import SupervisorGone, run_worker
@@ -40,6 +38,13 @@ def start_worker(pipe: Connection, memory: Any, log_queue: Any, name: str) -> No
     arm_worker_log(log_queue, name)
     with contextlib.suppress(SupervisorGone):
         run_worker(pipe, memory)
+
+
+def arm_pool_process() -> None:
+    """What every process of ours begins with: the guard, and one thread."""
+    arm_guard()
+    for variable in _THREAD_VARIABLES:  # two threads in each worker would be ten times slower on shared cores
+        os.environ[variable] = "1"
 
 
 def arm_guard() -> None:

@@ -81,6 +81,18 @@ def find_config(path: str | os.PathLike[str]) -> Path:
     raise UserError(f"{os.fspath(path)}: no such file{_did_you_mean(given.stem, siblings)}")
 
 
+def bundled_configs() -> list[Path]:
+    """The configs that are installed with marl_pbt."""
+    rooms = _rooms()
+    return [] if rooms is None else sorted((rooms / "configs").glob("*.yaml"))
+
+
+def bundled_panels() -> list[Path]:
+    """The folders of reference policies that are installed with marl_pbt, one per environment."""
+    rooms = _rooms()
+    return [] if rooms is None else sorted(path for path in (rooms / "agents" / "panels").glob("*") if path.is_dir())
+
+
 def _rooms() -> Path | None:
     """The folder that holds `envs`, `agents`, `configs`: inside a wheel, or the checkout."""
     package = Path(__file__).resolve().parent

@@ -12,8 +12,9 @@ from marl_pbt.durable import write_durably
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.matches import MatchResult
 from marl_pbt.run_directory import RunDirectory, member_name
+from marl_pbt.seats import RANDOM, Baseline, Seat, Stored
 from marl_pbt.streams import stream_seed
-from marl_pbt.tasks import BASELINE, MatchTask
+from marl_pbt.tasks import MatchTask
 
 BEST = "best"
 
@@ -39,21 +40,21 @@ class Judge:
 
         The best; each of them swapped for a random one; all random; every member's newest checkpoint with itself.
         """
-        best = {name: str(run.best_policy(name)) for name in species}
-        seats = {}
+        best: dict[str, Seat] = {name: Stored(str(run.best_policy(name)), self.learner) for name in species}
+        seats: dict[str, dict[str, Seat]] = {}
         if all(run.best_policy(name).is_file() for name in species):
             seats[BEST] = best
-            seats |= {f"{BASELINE}/{name}": best | {name: BASELINE} for name in species}
-        seats[BASELINE] = dict.fromkeys(species, BASELINE)
+            seats |= {f"{RANDOM}/{name}": best | {name: Baseline(RANDOM)} for name in species}
+        seats[RANDOM] = {name: Baseline(RANDOM) for name in species}
         for member in members:
             checkpoints = MemberCheckpoints(run.member(member), Retention())
             generations = checkpoints.generations()
             if generations:
-                seats[member_name(member)] = dict.fromkeys(species, str(checkpoints.path(generations[-1])))
+                newest = Stored(str(checkpoints.path(generations[-1])), self.learner)
+                seats[member_name(member)] = dict.fromkeys(species, newest)
         seed = stream_seed(self.seed, "judge")
         return [
-            MatchTask(f"judge:{name}", self.environment, self.learner, taken, self.episodes, seed)
-            for name, taken in seats.items()
+            MatchTask(f"judge:{name}", self.environment, taken, self.episodes, seed) for name, taken in seats.items()
         ]
 
 
@@ -66,10 +67,10 @@ def write_judgement(path: Path, results: Mapping[str, MatchResult], episodes: in
 def judgement_lines(results: Mapping[str, MatchResult], species: Sequence[str]) -> list[str]:
     """What a person reads of it."""
     lines = []
-    best, everyone_random = results.get(BEST), results.get(BASELINE)
+    best, everyone_random = results.get(BEST), results.get(RANDOM)
     if best is not None:
         for name in species:
-            swapped = results.get(f"{BASELINE}/{name}")
+            swapped = results.get(f"{RANDOM}/{name}")
             if swapped is not None:
                 others = ", ".join(other for other in species if other != name)
                 with_whom = f", both with the best {others}" if others else ""

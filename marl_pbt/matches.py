@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marl_pbt.protocols import Episode, Policy, Worlds
 
@@ -54,29 +52,38 @@ class MatchResult:
     metrics: Mapping[str, float]
 
 
-class UniformPolicy:
-    """Plays every action alike: the baseline.
+@dataclass(frozen=True)
+class Played:
+    """Whole episodes of one match.
 
-    Args:
-        actions: How many there are.
+    Attributes:
+        episodes: The first of each world, in the order of the worlds.
+        agent_steps: Living agents acting once, over all species; also those of worlds that had to wait for the last.
     """
 
-    def __init__(self, actions: int) -> None:
-        self._actions = actions
+    episodes: tuple[Episode, ...]
+    agent_steps: int
 
-    def act(self, observations: NDArray[Any], rng: np.random.Generator, greedy: bool = False) -> NDArray[np.int64]:
-        """`(rows,)` int64; greedy makes no difference."""
-        del greedy
-        return rng.integers(self._actions, size=len(observations))
+    def result(self, species: Sequence[str]) -> MatchResult:
+        """Means over the episodes."""
+        tags = sorted({tag for episode in self.episodes for tag in episode.metrics})
+        return MatchResult(
+            returns={name: Mean.of([episode.returns[name] for episode in self.episodes]) for name in species},
+            length=Mean.of([float(episode.length) for episode in self.episodes]),
+            metrics={
+                tag: float(np.nanmean([episode.metrics.get(tag, np.nan) for episode in self.episodes])) for tag in tags
+            },
+        )
 
 
-def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int) -> MatchResult:
+def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int, greedy: bool = False) -> Played:
     """One episode in each world.
 
     Args:
         worlds: As many as episodes are wanted; whatever they did before is forgotten.
         policies: Per species.
         seed: Of worlds and draws: the same call gives the same result.
+        greedy: The likeliest action instead of a sampled one.
     """
     worlds.reset(seed, in_phase=True)
     rng = np.random.default_rng(seed)
@@ -85,17 +92,13 @@ def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int) -> MatchResu
         for name, rows in zip(worlds.species, worlds.max_rows, strict=True)
     ]
     finished: dict[int, Episode] = {}
+    agent_steps = 0
     while len(finished) < worlds.num_worlds:
         actions = []
         for species, name in enumerate(worlds.species):
             rows = worlds.observe(species, buffers[species])
-            actions.append(policies[name].act(buffers[species][:rows], rng))
+            actions.append(policies[name].act(buffers[species][:rows], rng, greedy))
+            agent_steps += rows
         for episode in worlds.step(actions).episodes:
             finished.setdefault(episode.world, episode)  # the first of each world: short ones must not count twice
-    episodes = list(finished.values())
-    tags = sorted({tag for episode in episodes for tag in episode.metrics})
-    return MatchResult(
-        returns={name: Mean.of([episode.returns[name] for episode in episodes]) for name in worlds.species},
-        length=Mean.of([float(episode.length) for episode in episodes]),
-        metrics={tag: float(np.nanmean([episode.metrics.get(tag, np.nan) for episode in episodes])) for tag in tags},
-    )
+    return Played(tuple(finished[world] for world in sorted(finished)), agent_steps)

@@ -17,6 +17,7 @@ from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, WarmsUp, Worlds
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape
+from marl_pbt.space_cards import card_of
 from marl_pbt.worker import LearnerSource, WorkerJob
 
 
@@ -82,7 +83,7 @@ class RunPlan:
     @property
     def workers(self) -> int:
         """W: what the config says, or one per core that this process may use; never more than members."""
-        return min(self.config.workers or _available_cores(), self.population)
+        return min(self.config.workers or available_cores(), self.population)
 
     @property
     def time_limit_s(self) -> float | None:
@@ -159,10 +160,20 @@ class RunPlan:
             "architecture": self.description.architecture[species],
             "learner": self.config.learner.make,
             "environment": None if self.environment is None else asdict(self.environment),
+            "spaces": self._space_cards(species),
+        }
+
+    def _space_cards(self, species: str) -> dict[str, Any] | None:
+        if self.worlds is None:
+            return None
+        return {
+            "observation": card_of(self.worlds.observation_spaces[species]),
+            "action": card_of(self.worlds.action_spaces[species]),
         }
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use, in a container for example
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

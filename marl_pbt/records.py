@@ -22,6 +22,7 @@ from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.run_directory import RunDirectory, member_name
 from marl_pbt.run_state import RunState
 from marl_pbt.run_status import status_of
+from marl_pbt.seats import Stored
 from marl_pbt.status import RunDescription
 from marl_pbt.tasks import FilmTask, Task
 from marl_pbt.tensorboard.recorder import Recorder
@@ -191,9 +192,9 @@ class Records:
 
     def _film_task(self) -> FilmTask:
         assert self._plan.environment is not None
-        seats = {species: str(self._run.best_policy(species)) for species in self._plan.species}
-        steps = self._plan.config.films.steps
-        return FilmTask(FILM, self._plan.environment, self._plan.config.learner.make, seats, steps, seed=0)
+        learner = self._plan.config.learner.make
+        seats = {name: Stored(str(self._run.best_policy(name)), learner) for name in self._plan.species}
+        return FilmTask(FILM, self._plan.environment, seats, self._plan.config.films.steps, seed=0)
 
     def _wants_films(self) -> bool:
         """Once there is somebody to be filmed."""

@@ -31,16 +31,14 @@ def describe_architecture(
 ) -> dict[str, Any]:
     """What rebuilds a policy, JSON-able.
 
-    `is_image` says that observations are divided by 255 on their way in: Stable-Baselines3 does so where they are
-    three-dimensional uint8 between 0 and 255.
+    `is_image` says that observations are divided by 255 on their way in, see `is_image`.
     """
     box = cast("spaces.Box", observation_space)
-    is_image = len(box.shape) == 3 and box.dtype == np.uint8 and bool(np.all(box.low == 0) and np.all(box.high == 255))
     return {
         "kind": KIND,
         "observation_shape": [int(length) for length in box.shape],
         "observation_dtype": str(box.dtype),
-        "is_image": is_image,
+        "is_image": is_image(box),
         "n_actions": int(cast("spaces.Discrete", action_space).n),
         "net_arch": {net: list(layers) for net, layers in settings.net_arch.items()},
         "activation": settings.activation,
@@ -99,6 +97,32 @@ def check_tensors(
             raise ValueError(f"{name}: must be {shape} float32, got {array.shape} {array.dtype}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: must be finite")
+
+
+def check_spaces(
+    architecture: Mapping[str, Any], observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+) -> None:
+    """Make sure that a policy of this architecture sees what there is to see and knows all actions.
+
+    Raises:
+        ValueError: It was made for other observations or actions.
+    """
+    if not isinstance(observation_space, spaces.Box) or not isinstance(action_space, spaces.Discrete):
+        raise ValueError(f"spaces: must be Box and Discrete, got {observation_space} and {action_space}")
+    here = {
+        "observation_shape": list(map(int, observation_space.shape)),
+        "observation_dtype": str(observation_space.dtype),
+        "is_image": is_image(observation_space),
+        "n_actions": int(action_space.n),
+    }
+    for key, value in here.items():
+        if architecture[key] != value:
+            raise ValueError(f"architecture.{key}: the policy was made for {architecture[key]}, here it is {value}")
+
+
+def is_image(box: spaces.Box) -> bool:
+    """Whether Stable-Baselines3 divides these observations by 255: three-dimensional uint8 between 0 and 255."""
+    return len(box.shape) == 3 and box.dtype == np.uint8 and bool(np.all(box.low == 0) and np.all(box.high == 255))
 
 
 def _check_architecture(architecture: Mapping[str, Any]) -> None:

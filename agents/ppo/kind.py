@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from agents.checks import NO_WORLDS
 from agents.ppo.architecture import describe_architecture, tensor_bytes
 from agents.ppo.settings import parse_settings
-from marl_pbt.protocols import Interface, Learner, LearnerDescription, Policy, UserError, Worlds
+from marl_pbt.protocols import (
+    Interface,
+    Learner,
+    LearnerDescription,
+    Policy,
+    PortablePolicy,
+    Tensors,
+    UserError,
+    Worlds,
+)
+
+if TYPE_CHECKING:
+    import gymnasium
 
 
 class PPOKind:
@@ -59,12 +72,45 @@ class PPOKind:
             raise UserError(NO_WORLDS)
         return PPOLearner(parsed, interface, worlds, seed)
 
-    def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
+    def load_policy(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+    ) -> Policy:
         """Rebuild a policy; `tensors` is a snapshot or its `policy/…` part.
 
         Raises:
-            ValueError: Names, shapes or dtypes do not fit the architecture, or a value is not finite.
+            ValueError: As of `agents.ppo.loading.load_policy`.
         """
-        from agents.ppo.policy import load_policy
+        from agents.ppo.loading import load_policy
 
-        return load_policy(architecture, tensors)
+        return load_policy(architecture, tensors, spaces)
+
+    @property
+    def export_formats(self) -> Mapping[str, str]:
+        """What `export_policy` can write: by suffix of the file, what that is."""
+        from agents.ppo.exporting import FORMATS
+
+        return FORMATS
+
+    def export_policy(self, policy: PortablePolicy, suffix: str) -> bytes:
+        """The content of a `.zip` for Stable-Baselines3 or of an `.onnx` file; it has been read back.
+
+        Raises:
+            UserError: There is no such format, or a package is missing.
+            ValueError: Tensors or spaces do not fit the architecture.
+        """
+        from agents.ppo.exporting import export_policy
+
+        return export_policy(policy, suffix)
+
+    def import_policy(self, path: Path, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
+        """Read the `policy/…` tensors of a species from a Stable-Baselines3 zip; runs nothing that is in it.
+
+        Raises:
+            UserError: It is no such file, could do harm, or does not fit; one line that says what would.
+        """
+        from agents.ppo.importing import import_sb3_zip
+
+        return import_sb3_zip(path, settings, interface, species)

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import PyTorchObs
 
-from agents.ppo.architecture import check_tensors, policy_shapes
+from agents.ppo.architecture import policy_shapes
 from agents.ppo.inference import draw, logits_of
 from agents.ppo.settings import ACTIVATIONS
 
@@ -65,13 +65,12 @@ class FrozenPolicy:
         return logits.argmax(axis=1) if greedy else draw(logits, rng)[0]
 
 
-def load_policy(architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FrozenPolicy:
-    """Rebuild a policy from its architecture and the `policy/…` tensors of a snapshot.
+def freeze(architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FrozenPolicy:
+    """Rebuild a policy from its architecture and the `policy/…` tensors of a snapshot, which have been checked.
 
     Raises:
-        ValueError: Names, shapes or dtypes do not fit the architecture, or a value is not finite.
+        ValueError: What it makes of an observation of ones is not finite, though its weights are.
     """
-    check_tensors(architecture, tensors, levels=("policy",))
     # Only the dtype, the shape and whether Stable-Baselines3 takes it for an image matter, not the bounds.
     box = spaces.Box(
         low=0,
@@ -87,4 +86,6 @@ def load_policy(architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[A
     # Copies: the tensors may be views of a file or of a board's slot.
     network.load_state_dict({name: torch.tensor(tensors[f"policy/{name}"]) for name in names})
     network.set_training_mode(False)
+    if not np.isfinite(logits_of(network, np.ones((1, *box.shape), box.dtype))).all():
+        raise ValueError("policy: weights are so large that what it makes of an observation is not finite")
     return FrozenPolicy(network)

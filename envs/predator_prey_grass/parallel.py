@@ -18,6 +18,7 @@ from envs.predator_prey_grass.outcome import Dicts, make_windows, tell
 from envs.predator_prey_grass.picture import draw_frame
 from envs.predator_prey_grass.roster import Info, Roster
 from envs.predator_prey_grass.rules import Rules
+from envs.predator_prey_grass.scripted import BASELINES, Forager, Hunter, Stay, make_baseline
 from envs.predator_prey_grass.window import Window
 
 RENDER_MODES = ("rgb_array", "ansi", "human")
@@ -50,6 +51,7 @@ class PredatorPreyGrass(ParallelEnv[str, NDArray[Any], int]):  # type: ignore[mi
         self.rules = rules
         self.render_mode = render_mode
         self.species = tuple(each.name for each in rules.species)
+        self.baselines = BASELINES
         self._roster = Roster(rules)
         self.possible_agents = self._roster.possible
         self.agents: list[str] = []
@@ -77,6 +79,16 @@ class PredatorPreyGrass(ParallelEnv[str, NDArray[Any], int]):  # type: ignore[mi
     def batched(self, num_worlds: int) -> Worlds:
         """Fresh worlds under the same rules, stepped together."""
         return Worlds(self.rules, num_worlds)
+
+    def baseline(self, name: str, species: str) -> Stay | Hunter | Forager:
+        """One of `baselines`: a scripted policy for a species, which sees what a learned one sees.
+
+        Raises:
+            ValueError: There is no such baseline, or no such species.
+        """
+        if species not in self.species:
+            raise ValueError(f"species: must be one of {', '.join(self.species)}, got {species!r}")
+        return make_baseline(name, self.rules.species[self.species.index(species)])
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None

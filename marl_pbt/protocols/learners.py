@@ -81,11 +81,22 @@ class LearnerKind(Protocol):
             seed: Of everything.
         """
 
-    def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
-        """Rebuild a policy from `LearnerDescription.architecture` and the `policy/…` tensors of a snapshot.
+    def load_policy(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+    ) -> Policy:
+        """Rebuild a policy; the file that it comes from may be a stranger's.
+
+        Args:
+            architecture: As in `LearnerDescription.architecture`.
+            tensors: The `policy/…` tensors of a snapshot.
+            spaces: Observations and actions of one agent where it is to play; None: not known yet.
 
         Raises:
-            ValueError: Names, shapes or dtypes do not fit the architecture, or a value is not finite.
+            ValueError: Names, shapes or dtypes do not fit the architecture, or the architecture not the spaces; a value
+                or what the policy makes of an observation is not finite.
         """
 
 

@@ -10,11 +10,13 @@ import pytest
 from gymnasium import spaces
 
 from agents.ppo import kind
-from agents.ppo.fast import acting, lists, update
+from agents.ppo.architecture import policy_shapes
+from agents.ppo.fast import acting, frozen, lists, update
 from envs.predator_prey_grass import parallel_env
 from marl_pbt.protocols import Interface, WarmsUp
 
-ENTRIES = (update.train_epoch, acting.act_on, acting.value_of, lists.list_rows)
+FROZEN = (frozen.act_from_lists, frozen.act_from_features)
+ENTRIES = (update.train_epoch, acting.act_on, acting.value_of, lists.list_rows, *FROZEN)
 
 
 def compiled() -> list[set[str]]:
@@ -30,6 +32,19 @@ def test_after_the_warm_up_an_update_compiles_nothing(path):
     kind.warm_up(settings, interface)
     before = compiled()
     kind.build(settings, interface, worlds, seed=0).update()
+    assert compiled() == before
+
+
+@pytest.mark.parametrize(
+    "box", [spaces.Box(0, 255, (7, 7, 4), np.uint8), spaces.Box(-1, 1, (5,), np.float32)], ids=["bytes", "floats"]
+)
+def test_after_the_warm_up_a_frozen_policy_compiles_nothing(box):
+    interface = Interface(("prey",), {"prey": box}, {"prey": spaces.Discrete(3)})
+    kind.warm_up({}, interface)
+    before = compiled()
+    architecture = kind.describe({}, interface).architecture["prey"]
+    tensors = {f"policy/{name}": np.zeros(shape, np.float32) for name, shape in policy_shapes(architecture).items()}
+    kind.load_policy(architecture, tensors).act(np.stack([box.sample()] * 3), np.random.default_rng(0))
     assert compiled() == before
 
 

@@ -13,6 +13,7 @@ from marl_pbt.config.loading import config_to_yaml, load_config
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
+from marl_pbt.seats import Baseline
 from marl_pbt.snapshot import decode
 from marl_pbt.tasks import FilmTask, MatchTask
 from tests.marl_pbt.command import train
@@ -103,9 +104,9 @@ def test_species_without_an_environment_are_refused(config: Path) -> None:
 
 def test_matches_and_films_are_played_in_it() -> None:
     source = EnvironmentSource("tests.marl_pbt.adaptable_environments:Meadow", {"max_steps": 6, "mortality": 0.0})
-    seats = {"fox": "random", "hare": "random"}
-    result = MatchTask("match", source, "agents.ppo:kind", seats, episodes=3, seed=1).run()
+    seats = {"fox": Baseline("random"), "hare": Baseline("random")}
+    result = MatchTask("match", source, seats, episodes=3, seed=1).run()
     assert result.length.mean == 6
     assert result.returns["fox"].n == 3
-    film = FilmTask("film", source, "agents.ppo:kind", seats, steps=20, seed=0).run()
+    film = FilmTask("film", source, seats, steps=20, seed=0).run()
     assert io.BytesIO(film).read(3) == b"GIF"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from marl_pbt.matches import Mean, UniformPolicy, play
+from marl_pbt.matches import Mean, play
+from marl_pbt.seats import RandomPolicy
 
 
 @dataclass
@@ -76,7 +77,8 @@ class AlwaysOne:
 
 
 def played(worlds=4, seed=0, cat=None):
-    return play(CountdownWorlds(worlds), {"cat": cat or UniformPolicy(5), "mouse": UniformPolicy(5)}, seed)
+    random = RandomPolicy(spaces.Discrete(5))
+    return play(CountdownWorlds(worlds), {"cat": cat or random, "mouse": random}, seed).result(("cat", "mouse"))
 
 
 def test_every_world_counts_once_however_short_its_episodes():
@@ -104,10 +106,10 @@ def test_all_worlds_begin_an_episode_with_the_seed_of_the_match():
 
 
 def test_a_uniform_policy_plays_every_action_alike():
-    actions = UniformPolicy(4).act(np.zeros((8000, 2)), np.random.default_rng(0))
+    actions = RandomPolicy(spaces.Discrete(4)).act(np.zeros((8000, 2)), np.random.default_rng(0))
     assert actions.dtype == np.int64
     assert abs(np.bincount(actions, minlength=4) - 2000).max() < 200
-    assert UniformPolicy(4).act(np.zeros((0, 2)), np.random.default_rng(0)).shape == (0,)
+    assert RandomPolicy(spaces.Discrete(4)).act(np.zeros((0, 2)), np.random.default_rng(0)).shape == (0,)
 
 
 def test_a_mean_has_the_standard_error_of_statistics():

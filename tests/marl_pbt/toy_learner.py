@@ -109,7 +109,9 @@ class ToyKind:
     def build(self, settings: Mapping[str, Any], interface: Interface, worlds: object, seed: int) -> ToyLearner:
         return ToyLearner(ToySettings.read(settings), interface.species or SPECIES, seed)
 
-    def load_policy(self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> ToyPolicy:
+    def load_policy(
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: object = None
+    ) -> ToyPolicy:
         if architecture["kind"] != "toy":
             raise ValueError(f"kind: must be 'toy', got {architecture['kind']!r}")
         _check(tensors, {"policy/theta": np.zeros(architecture["parameters"], np.float32)})

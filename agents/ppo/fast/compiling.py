@@ -33,7 +33,8 @@ def compiled(function: Function) -> Function:
 
 def compiled_strictly(function: Function) -> Function:
     """The same, every operation rounded as it is written."""
-    return cast(Function, numba.njit(error_model="numpy", **_NO_WRAPPERS)(function))
+    # Said, because a function that says nothing gets its caller's flags.
+    return cast(Function, numba.njit(fastmath=False, error_model="numpy", **_NO_WRAPPERS)(function))
 
 
 def entry(function: Function) -> Function:

@@ -6,9 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from agents.ppo.architecture import KIND, policy_shapes
 from agents.ppo.fast.acting import act_on, make_net, make_room, value_of
 from agents.ppo.fast.adam import AdamSettings
+from agents.ppo.fast.frozen import FastPolicy
 from agents.ppo.fast.layout import make_layout
 from agents.ppo.fast.lists import SparseRows
 from agents.ppo.fast.memory import make_learned
@@ -19,7 +22,7 @@ from agents.ppo.fast.update import Rules, train_epoch
 
 
 def compile_kernels(shape: tuple[int, ...], dtype: Any, is_image: bool) -> None:
-    """Act on one row of observations like these and learn from it."""
+    """Act on one row of observations like these, learn from it, and act as a frozen policy."""
     observations, inputs, actions = np.zeros((1, *shape), dtype), math.prod(shape), 2
     lists = SparseRows(shape, dtype, is_image)
     lists.add(observations)
@@ -33,3 +36,18 @@ def compile_kernels(shape: tuple[int, ...], dtype: Any, is_image: bool) -> None:
     update_room = make_update_room(learned, lists.view(), 1, actions)
     columns, report = Columns(chosen, *numbers), np.zeros((1, 6))
     train_epoch(learned, lists.view(), columns, np.zeros(1, np.int64), rules, adam, update_room, report)
+    _act_frozen(observations, is_image)
+
+
+def _act_frozen(observations: NDArray[Any], is_image: bool) -> None:
+    architecture = {
+        "kind": KIND,
+        "observation_shape": list(observations.shape[1:]),
+        "observation_dtype": str(observations.dtype),
+        "is_image": is_image,
+        "n_actions": 2,
+        "net_arch": {"pi": [32, 32], "vf": []},
+        "activation": "relu",
+    }
+    tensors = {f"policy/{name}": np.zeros(size, np.float32) for name, size in policy_shapes(architecture).items()}
+    FastPolicy(architecture, tensors).act(observations, np.random.default_rng(0))

@@ -1,0 +1,187 @@
+"""A verdict as files: `evaluation.json`, tables as CSV, payoff tables as pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marl_pbt.durable import write_durably
+from marl_pbt.league.assembly import Entrant
+from marl_pbt.league.heat_map import HeatMap, heat_map_png
+from marl_pbt.league.intransitivity import Intransitivity
+from marl_pbt.league.jobs import Rules
+from marl_pbt.league.payoffs import LENGTH, return_of
+from marl_pbt.league.report_text import finite_or_none
+from marl_pbt.league.statistics import Estimate
+from marl_pbt.league.verdict import Rating, Verdict
+
+SCHEMA = 1
+FIGURES = ("mean", "standard_error", "low", "high", "n")
+
+
+def write_reports(folder: Path, verdict: Verdict, rules: Rules) -> list[Path]:
+    """Write all files, each whole or not at all.
+
+    Returns:
+        Their paths, `evaluation.json` first.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "evaluation.json": evaluation_json(verdict, rules),
+        "payoffs.csv": _csv(payoff_rows(verdict)),
+        "ratings.csv": _csv(rating_rows(verdict)),
+        **{f"{name}.png": picture for name, picture in pictures(verdict, rules).items()},
+    }
+    for name, data in contents.items():
+        write_durably(folder / name, data)
+    return [folder / name for name in contents]
+
+
+def evaluation_json(verdict: Verdict, rules: Rules) -> bytes:
+    """Everything; the same evaluation gives the same bytes."""
+    league = verdict.league
+    data = {
+        "schema": SCHEMA,
+        "environment": asdict(league.environment),
+        **asdict(rules),
+        "species": league.species,
+        "policies": {name: [_entrant(each) for each in of] for name, of in league.entrants.items()},
+        "ratings": {name: [_rating(each) for each in of] for name, of in verdict.ratings.items()},
+        "intransitivity": {name: _intransitivity(verdict, name, of) for name, of in verdict.intransitivity.items()},
+        "coadaptation": {name: _estimate(of) for name, of in verdict.coadaptation.items()},
+        "notes": [*league.notices, *verdict.notes],
+        "payoffs": [_pairing(verdict, where) for where in verdict.payoffs.pairings],
+    }
+    return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def payoff_rows(verdict: Verdict) -> Iterator[Sequence[Any]]:
+    """One line per pairing and quantity."""
+    yield [*verdict.league.species, "quantity", *FIGURES]
+    for where in verdict.payoffs.pairings:
+        for name, of in verdict.estimates.items():
+            yield [*_labels(verdict, where), name, *_estimate(of[where]).values()]
+
+
+def rating_rows(verdict: Verdict) -> Iterator[Sequence[Any]]:
+    """One line per policy."""
+    masses = ("alpha_rank", "alpha_rank_low", "alpha_rank_high")
+    yield ["species", "policy", *FIGURES, *masses, "elo", "own_minus_others"]
+    for species, of in verdict.ratings.items():
+        for each in of:
+            mass = (None,) * 3 if each.alpha_rank is None else asdict(each.alpha_rank).values()
+            gap = None if each.own_gap is None else finite_or_none(float(each.own_gap.mean))
+            yield [species, each.entrant.label, *_estimate(each.field).values(), *mass, each.elo, gap]
+
+
+def pictures(verdict: Verdict, rules: Rules) -> dict[str, bytes]:
+    """Heat maps as PNG by name: each species' returns against each other species, and the episodes' lengths."""
+    species = verdict.league.species
+    found = {}
+    for nth, name in enumerate(species):
+        for other, its_name in enumerate(species):
+            if other != nth:
+                what = f"payoff_{name}" if len(species) == 2 else f"payoff_{name}_against_{its_name}"
+                title = f"{name}'s return against each {its_name}, mean of {rules.episodes} episodes"
+                found[what] = _picture(verdict, title, return_of(name), (nth, other))
+    if len(species) == 2:
+        title = f"episode length in env steps, mean of {rules.episodes} episodes"
+        found[LENGTH] = _picture(verdict, title, LENGTH, (0, 1))
+    return found
+
+
+def _picture(verdict: Verdict, title: str, table: str, axes: tuple[int, int]) -> bytes:
+    names = [verdict.league.species[axis] for axis in axes]
+    of = verdict.estimates[table]
+    heat_map = HeatMap(
+        title=title,
+        rows=(names[0], verdict.payoffs.labels[names[0]]),
+        columns=(names[1], verdict.payoffs.labels[names[1]]),
+        means=_flattened(of.mean, axes),
+        errors=_flattened(of.standard_error if of.mean.ndim == 2 else np.full_like(of.mean, np.nan), axes),
+        own=[(where[axes[0]], where[axes[1]]) for where in verdict.own] if of.mean.ndim == 2 else [],
+    )
+    return heat_map_png(heat_map)
+
+
+def _flattened(table: NDArray[np.float64], axes: tuple[int, int]) -> NDArray[np.float64]:
+    """Two of the axes; the mean over whatever the other species played."""
+    moved = np.moveaxis(table, axes, (0, 1))
+    cells = moved.reshape(*moved.shape[:2], -1)
+    counts = (~np.isnan(cells)).sum(axis=-1)
+    return np.where(counts > 0, np.nansum(cells, axis=-1) / np.maximum(counts, 1), np.nan)
+
+
+def _entrant(entrant: Entrant) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "label": entrant.label,
+        "address": entrant.address,
+        "sha256": entrant.digest,
+        "is_focal": entrant.is_focal,
+    }
+    card = entrant.card
+    if card is not None:
+        said |= {
+            "member": card.member,
+            "generation": card.generation,
+            "agent_steps": card.clocks.get("agent_steps"),
+            "learner": card.learner,
+            "hyperparameters": card.hyperparameters,
+            "training_score": card.score,
+        }
+    return said
+
+
+def _rating(rating: Rating) -> dict[str, Any]:
+    return {
+        "policy": rating.entrant.label,
+        "mean_against_field": _estimate(rating.field),
+        "episode_length": _estimate(rating.length),
+        "alpha_rank": None if rating.alpha_rank is None else asdict(rating.alpha_rank),
+        "elo": rating.elo,
+        "own_minus_others": None if rating.own_gap is None else _estimate(rating.own_gap),
+    }
+
+
+def _intransitivity(verdict: Verdict, species: str, found: Intransitivity) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "cyclic_share": finite_or_none(found.corrected),
+        "cyclic_share_with_noise": finite_or_none(found.raw),
+        "chance_of_none": finite_or_none(found.chance),
+        "reversal": None,
+    }
+    if found.reversal is not None:
+        labels, reversal = verdict.payoffs.labels[species], asdict(found.reversal)
+        said["reversal"] = reversal | {"better": labels[reversal["better"]], "worse": labels[reversal["worse"]]}
+    return said
+
+
+def _pairing(verdict: Verdict, where: Sequence[int]) -> dict[str, Any]:
+    labels = dict(zip(verdict.league.species, _labels(verdict, where), strict=True))
+    return {"policies": labels, **{name: _estimate(of[tuple(where)]) for name, of in verdict.estimates.items()}}
+
+
+def _labels(verdict: Verdict, where: Sequence[int]) -> list[str]:
+    return [verdict.payoffs.labels[name][place] for name, place in zip(verdict.league.species, where, strict=True)]
+
+
+def _estimate(of: Estimate) -> dict[str, float | int | None]:
+    figures: Mapping[str, Any] = {name: getattr(of, name) for name in FIGURES[:-1]}
+    return {**{name: finite_or_none(value) for name, value in figures.items()}, "n": int(of.n)}
+
+
+def _csv(rows: Iterator[Sequence[Any]]) -> bytes:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue().encode()

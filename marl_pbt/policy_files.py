@@ -1,0 +1,203 @@
+"""Policies read from files, also from strangers' files: nothing in them is run, and nothing about them is believed.
+
+The order of the checks: a regular file of a legal size, a sound container (`marl_pbt.snapshot`: strict JSON, schema,
+SHA-256), a card with exactly the fields that we write. Whether the tensors fit the architecture and the architecture
+fits an environment is checked by the kind of learner that loads it, see `marl_pbt.seats`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from marl_pbt.member_files import policy_of
+from marl_pbt.protocols import HyperparameterValue, Tensors, UserError
+from marl_pbt.run_directory import member_name
+from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
+
+MAX_STRING = 4096
+MAX_DEPTH = 16
+_MOST = 2**53  # what a float counts up to, and more than any clock shows
+_Count = Annotated[int, Field(ge=0, le=_MOST)]
+
+
+class PolicyFileError(UserError):
+    """A file that is not a policy's: one line with its path and what is wrong with it."""
+
+
+class EnvironmentCard(BaseModel):
+    """Where a policy trained; as `marl_pbt.environments.EnvironmentSource`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    make: str
+    config: dict[str, Any]
+    species: dict[str, list[str]] | None = None
+
+
+class SpacesCard(BaseModel):
+    """What it sees and does; see `marl_pbt.space_cards`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    observation: dict[str, Any]
+    action: dict[str, Any]
+
+
+class PolicyCard(BaseModel):
+    """What a file says of its policy beside the weights.
+
+    Attributes:
+        kind: Always `policy`.
+        species: Whose policy it is.
+        member: Whose it was; None for one that did not come out of a population.
+        generation: The ready point at which it was taken; None likewise.
+        clocks: The member's progress.
+        founder: The member with whose first weights its ancestry began.
+        parent: What was copied last.
+        hyperparameters: In force when it was taken.
+        score: Of its training.
+        architecture: What rebuilds it.
+        learner: Import string of the kind of learner; never imported on the file's word alone.
+        environment: Where it trained; likewise.
+        spaces: What it sees and does; None in files of version 0.1's first weeks.
+        ancestry: In exported files: where its line lived, first the founder's segment.
+        schedule: In exported files: the hyperparameters along it, by name `[agent steps, value]`.
+        evaluation: In exported files: what an evaluation said of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kind: Literal["policy"]
+    species: str
+    member: _Count | None
+    generation: _Count | None
+    clocks: dict[str, Annotated[float, Field(ge=0, le=_MOST)]]
+    founder: _Count | None
+    parent: dict[str, Any] | None
+    hyperparameters: dict[str, HyperparameterValue]
+    score: dict[str, Any] | None
+    architecture: dict[str, Any]
+    learner: str
+    environment: EnvironmentCard | None
+    spaces: SpacesCard | None = None
+    ancestry: list[dict[str, Any]] | None = None
+    schedule: dict[str, list[Any]] | None = None
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def origin(self) -> str:
+        """`member_03@12`; empty where it has none."""
+        return "" if self.member is None else f"{member_name(self.member)}@{self.generation}"
+
+
+@dataclass(frozen=True)
+class SavedPolicy:
+    """A policy as it was read.
+
+    Attributes:
+        card: What the file says of it.
+        tensors: Its `policy/…` arrays.
+    """
+
+    card: PolicyCard
+    tensors: Tensors
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of what it does: architecture and weights, whatever file they lie in."""
+        text = json.dumps([self.card.learner, self.card.architecture], sort_keys=True)
+        digest = hashlib.sha256(text.encode())
+        for name, array in sorted(self.tensors.items()):
+            digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+
+def read_policies(path: Path) -> dict[str, SavedPolicy]:
+    """The policies in a file, by species: one in a policy's file, all of a member's in a checkpoint.
+
+    Raises:
+        PolicyFileError: It is no such file, or damaged.
+    """
+    snapshot = _decoded(path, _read_whole(path))
+    if snapshot.metadata.get("kind") != "checkpoint":
+        policy = _policy(path, snapshot)
+        return {policy.card.species: policy}
+    published = snapshot.metadata.get("published")
+    if (
+        not isinstance(published, dict)
+        or not published
+        or not all(isinstance(card, dict) for card in published.values())
+    ):
+        raise PolicyFileError(f"{path}: damaged: a checkpoint without its policies' cards")
+    found = {species: _policy(path, policy_of(snapshot, species)) for species in published}
+    for species, policy in found.items():
+        if policy.card.species != species:
+            raise PolicyFileError(f"{path}: damaged: {policy.card.species!r} lies where {species!r} belongs")
+    return found
+
+
+def _read_whole(path: Path) -> bytes:
+    """A regular file's content; a pipe or a device would make us wait, a link may lead anywhere."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as fault:
+        raise PolicyFileError(
+            f"{path}: is a symbolic link; name the file that it leads to"
+            if path.is_symlink()
+            else f"{path}: cannot be read ({fault.strerror})"
+        ) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise PolicyFileError(f"{path}: is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise PolicyFileError(f"{path}: must have at most {MAX_BYTES} bytes, has {status.st_size}")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _decoded(path: Path, data: bytes) -> Snapshot:
+    try:
+        return decode(data)
+    except SnapshotError as fault:
+        raise PolicyFileError(f"{path}: {fault}") from None
+
+
+def _fault_of_text(value: Any, depth: int = 0) -> str | None:
+    """What keeps this from being shown to a person: no structure is that deep, no string that long."""
+    if depth > MAX_DEPTH:
+        return f"must be nested at most {MAX_DEPTH} deep"
+    if isinstance(value, str) and not (value.isprintable() and len(value) <= MAX_STRING):
+        return f"strings must be printable and of at most {MAX_STRING} characters, got {value[:40]!a}"
+    below = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return next((fault for fault in (_fault_of_text(each, depth + 1) for each in below) if fault), None)
+
+
+def _policy(path: Path, snapshot: Snapshot) -> SavedPolicy:
+    said = {key: value for key, value in snapshot.metadata.items() if key != "schema"}
+    fault = _fault_of_text(said)
+    if fault:
+        raise PolicyFileError(f"{path}: not a policy of ours: {fault}")
+    try:
+        card = PolicyCard.model_validate(said)
+    except ValidationError as faults:
+        first = faults.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise PolicyFileError(f"{path}: not a policy of ours: {key}: {first['msg']}") from None
+    tensors = {name: array for name, array in snapshot.tensors.items() if name.startswith("policy/")}
+    others = [name for name in snapshot.tensors if not name.startswith(("policy/", "optimizer/"))]
+    if others:
+        raise PolicyFileError(f"{path}: {min(others)}: no tensor of a policy")
+    return SavedPolicy(card, tensors)

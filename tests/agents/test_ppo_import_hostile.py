@@ -1,0 +1,254 @@
+"""Nothing in a zip is ever run, and no zip is too broken, too large or too clever for one line of refusal."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stable_baselines3
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+
+from agents.ppo import kind
+from agents.ppo.importing import import_sb3_zip
+from agents.ppo.sb3_archive import MAX_BYTES
+from marl_pbt.protocols import UserError
+from tests.agents.foreign_zips import (
+    as_weights,
+    entries_of,
+    refusal,
+    saved,
+    taken_in,
+    with_entries,
+    with_records,
+    zipped,
+)
+from tests.agents.portable_policies import WINDOW, interface_of, portable, settings_of
+
+FLAT = spaces.Box(-1.0, 1.0, (5,), np.float32)
+
+
+class Marks:
+    """Unpickled, it makes a folder: the code of a stranger."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+class HasMarks(dict):
+    """No JSON, so that Stable-Baselines3 pickles it."""
+
+    def __init__(self, marker):
+        super().__init__(code=Marks(marker))
+
+
+@pytest.mark.parametrize("variable", [None, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"])
+def test_code_in_data_is_run_by_ppo_load_and_never_here(tmp_path, monkeypatch, variable):
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    policy, marker = portable(), tmp_path / "marker"
+    path = tmp_path / "malicious.zip"
+    model = PPO.load(io.BytesIO(kind.export_policy(policy, ".zip")), device="cpu")
+    model.trap = HasMarks(marker)
+    model.save(path)
+    assert taken_in(path, **settings_of(policy)).keys() == policy.tensors.keys()
+    assert not marker.exists()
+    PPO.load(path, device="cpu")
+    assert marker.is_dir()
+
+
+@pytest.mark.parametrize("variable", [None, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"])
+def test_code_in_the_weights_is_named_and_never_run(tmp_path, monkeypatch, variable):
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    policy, marker = portable(), tmp_path / "marker"
+    path, trap = saved(tmp_path, policy), as_weights({"action_net.bias": Marks(marker)})
+    with_entries(path, policy=trap)
+    assert f"names '{os.mkdir.__module__} mkdir', which weights do not need" in refusal(path, **settings_of(policy))
+    assert not marker.exists()
+    torch.load(io.BytesIO(trap), weights_only=False)
+    assert marker.is_dir()
+
+
+def test_code_in_what_is_not_needed_is_not_even_looked_at(tmp_path):
+    policy, marker = portable(), tmp_path / "marker"
+    trap = as_weights({"x": Marks(marker)})
+    path = with_entries(saved(tmp_path, policy), pytorch_variables=trap, extra=trap, **{"policy.optimizer": trap})
+    assert taken_in(path, **settings_of(policy)).keys() == policy.tensors.keys()
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("pickled", "fault"),
+    [
+        (b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\x00\x10\x85R.", "names 'builtins bytearray'"),
+        (b"\x80\x04\x8c\x05posix\x8c\x05mkdir\x93.", "names 'STACK_GLOBAL'"),
+        (b"\x80\x02(iposix\nmkdir\n.", "names 'posix mkdir'"),
+        (b"\x80\x02\x82\x01.", "names "),
+        (b"\x80\x02}", "its pickle is broken"),
+        (b"\x80\x02" + b"]" * 2**20 + b".", "its pickle must have at most"),
+        (b"\x80\x02].", "something else than tensors by name"),
+        (b"\x80\x020.", "torch cannot read it"),
+    ],
+)
+def test_a_pickle_that_names_more_than_tensors_is_refused(tmp_path, pickled, fault):
+    policy = portable()
+    path = saved(tmp_path, policy)
+    with_records(path, lambda records: {**records, "archive/data.pkl": pickled})
+    assert fault in refusal(path, **settings_of(policy))
+
+
+def test_records_are_found_by_no_looser_rules_than_they_are_checked(tmp_path):
+    policy = portable()
+    path = saved(tmp_path, policy)
+    good = path.read_bytes()
+    changes = {
+        "has no record data.pkl": lambda records: {
+            name.replace(".pkl", ".PKL"): each for name, each in records.items()
+        },
+        "has two records data.pkl": lambda records: {**records, "other/data.pkl": records["archive/data.pkl"]},
+        "torch cannot read it": lambda records: {**records, "archive/data/0": records["archive/data/0"][:-4]},
+    }
+    for fault, change in changes.items():
+        path.write_bytes(good)
+        assert fault in refusal(with_records(path, change), **settings_of(policy))
+
+
+def lying(content, size):
+    """The last entry's size in the directory replaced, 24 bytes behind its signature."""
+    at = content.rindex(b"PK\x01\x02") + 24
+    return content[:at] + size.to_bytes(4, "little") + content[at + 4 :]
+
+
+def encrypted(content):
+    at = content.rindex(b"PK\x01\x02") + 8
+    return content[:at] + b"\x01\x00" + content[at + 2 :]
+
+
+def duplicated(content):
+    """Two entries of one name: zipfile itself would warn."""
+    return zipped({"data": b"{}", "dato": b"{}"}).replace(b"dato", b"data")
+
+
+ZIPS = [
+    (lambda good: b"", "the file is not a sound zip"),
+    (lambda good: b"\x80\x02}q\x00.", "the file is not a sound zip"),
+    (lambda good: good[:100], "the file is not a sound zip"),
+    (lambda good: good[: len(good) // 2], "has no entry policy.pth: cut short"),
+    (lambda good: good[:-1], "the file is not a sound zip"),
+    (lambda good: zipped({"data": b"{}"}), "has no entry policy.pth"),
+    (lambda good: encrypted(good), "the file is encrypted"),
+    (lambda good: duplicated(good), "the file has two entries of one name"),
+    (lambda good: zipped({str(i): b"" for i in range(101)}), "at most 100 entries, has 101"),
+    (lambda good: zipped({str(i): b"" for i in range(10_101)}), "at most 100 entries, has thousands"),
+    (lambda good: zipped(entries_of(good), compression=zipfile.ZIP_LZMA), "the file must be stored or deflated"),
+    (lambda good: lying(good, 2**28 + 1), f"the file must unpack to at most {MAX_BYTES} bytes"),
+    (lambda good: zipped({**entries_of(good), "data": b"{"}), "data is not JSON"),
+    (lambda good: zipped({**entries_of(good), "data": b"[" * 100_000}), "data is not JSON"),
+    (lambda good: zipped({**entries_of(good), "data": b"9" * 5_000}), "data is not JSON"),
+    (lambda good: zipped({**entries_of(good), "data": b"\xff"}), "data is not JSON"),
+    (lambda good: zipped({**entries_of(good), "data": b"[]"}), "data is not a JSON object"),
+    (
+        lambda good: zipped({**entries_of(good), "data": b" " * (2**23 + 1)}, compression=zipfile.ZIP_DEFLATED),
+        "data must have at most",
+    ),
+]
+WEIGHTS = [
+    (lambda good: b"\x80\x02}q\x00.", "policy.pth is not a sound zip"),
+    (lambda good: good[: len(good) // 2], "policy.pth is not a sound zip"),
+    (lambda good: encrypted(good), "policy.pth is encrypted"),
+    (lambda good: zipped({f"archive/data/{i}": b"" for i in range(1001)}), "at most 1000 entries, has 1001"),
+    (lambda good: zipped(entries_of(good), compression=zipfile.ZIP_BZIP2), "policy.pth must be stored or deflated"),
+    (lambda good: lying(good, 2**28 + 1), f"policy.pth must unpack to at most {MAX_BYTES} bytes"),
+    (lambda good: zipped({"data.pkl": b"."}), "policy.pth has no record data.pkl"),
+]
+
+
+@pytest.mark.parametrize(("change", "fault"), ZIPS)
+def test_a_zip_that_is_not_sound_is_refused(tmp_path, change, fault):
+    policy = portable()
+    path = saved(tmp_path, policy)
+    path.write_bytes(change(path.read_bytes()))
+    assert fault in refusal(path, **settings_of(policy))
+
+
+@pytest.mark.parametrize(("change", "fault"), WEIGHTS)
+def test_weights_that_are_no_sound_zip_are_refused(tmp_path, change, fault):
+    policy = portable()
+    path = saved(tmp_path, policy)
+    with_entries(path, policy=change(entries_of(path.read_bytes())["policy.pth"]))
+    assert fault in refusal(path, **settings_of(policy))
+
+
+def test_only_regular_files_of_a_legal_size_are_opened(tmp_path):
+    policy = portable()
+    path = saved(tmp_path, policy)
+    (tmp_path / "link.zip").symlink_to(path)
+    (tmp_path / "folder.zip").mkdir()
+    os.mkfifo(tmp_path / "pipe.zip")
+    with (tmp_path / "huge.zip").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    faults = {
+        "link.zip": "is a symbolic link",
+        "folder.zip": "is not a regular file",
+        "pipe.zip": "is not a regular file",
+        "huge.zip": f"must have at most {MAX_BYTES} bytes, has {MAX_BYTES + 1}",
+        "none.zip": "cannot be read (No such file or directory)",
+    }
+    for name, fault in faults.items():
+        assert fault in refusal(tmp_path / name, **settings_of(policy))
+
+
+def mutant(good, rng):
+    """Some bytes changed at random, and sometimes the end cut off."""
+    changed = bytearray(good)
+    for at in rng.integers(0, len(good), rng.integers(1, 20)):
+        changed[at] = rng.integers(0, 256)
+    return bytes(changed[: len(good) if rng.random() < 0.8 else rng.integers(len(good))])
+
+
+def in_the_file(good, rng):
+    return mutant(good, rng)
+
+
+def in_the_pickle(good, rng):
+    """All checksums right again."""
+    entries = entries_of(good)
+    records = entries_of(entries["policy.pth"])
+    records["archive/data.pkl"] = mutant(records["archive/data.pkl"], rng)
+    return zipped({**entries, "policy.pth": zipped(records)})
+
+
+@pytest.mark.parametrize("change", [in_the_file, in_the_pickle])
+def test_bytes_changed_at_random_are_refused_in_one_line_or_taken_in_whole(tmp_path, change):
+    policy = portable(FLAT, {"pi": [3], "vf": [2]})
+    path = saved(tmp_path, policy)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        path.write_bytes(change(good, rng))
+        try:
+            assert taken_in(path, FLAT, **settings_of(policy)).keys() == policy.tensors.keys()
+        except UserError as fault:
+            assert len(fault.faults) == 1 and "\n" not in str(fault)
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("module", "version", "fault"),
+    [
+        (torch, "2.9.1+cpu", r"need torch ≥ 2.10, got 2.9.1\+cpu; `pip install -U torch`"),
+        (stable_baselines3, "2.7.1", "need stable-baselines3 ≥ 2.8, got 2.7.1"),
+    ],
+)
+def test_packages_that_can_be_tricked_open_no_files_of_strangers(monkeypatch, module, version, fault):
+    monkeypatch.setattr(module, "__version__", version)
+    with pytest.raises(UserError, match=fault):
+        import_sb3_zip(Path("prey.zip"), {}, interface_of(WINDOW), "prey")
