@@ -9,7 +9,9 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from marl_pbt.arguments import positive, settings, told
 
 if TYPE_CHECKING:
     from marl_pbt.environment_checks import Verdict
@@ -25,16 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 all is well, 1 faults were found, 2 the user's mistake, 130 interrupted.
     """
     arguments = _parser().parse_args(argv)
-    from marl_pbt.protocols import UserError
-
-    try:
-        return _check(arguments)
-    except UserError as fault:
-        sys.stderr.writelines(f"error: {line}\n" for line in fault.faults)
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        return 130
+    with told() as outcome:
+        outcome.code = _check(arguments)
+    return outcome.code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,15 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", action="append", default=[], metavar="KEY=VALUE", help="a keyword argument of the factory"
     )
-    parser.add_argument("--seeds", type=_positive, default=3, metavar="N", help="how many seeds to play (3)")
-    parser.add_argument("--steps", type=_positive, default=400, metavar="N", help="env steps per play (400)")
+    parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="how many seeds to play (3)")
+    parser.add_argument("--steps", type=positive, default=400, metavar="N", help="env steps per play (400)")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -63,7 +52,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from marl_pbt.environments import EnvironmentSource
     from marl_pbt.imports import ensure_rooms_on_path
 
-    source = EnvironmentSource(arguments.make, _config(arguments.config))
+    source = EnvironmentSource(arguments.make, settings(arguments.config, "--config"))
     ensure_rooms_on_path()
     counts: Counter[str] = Counter()
     with _muted():
@@ -79,25 +68,6 @@ def _check(arguments: argparse.Namespace) -> int:
         counts[_print(verdict)] += 1
     sys.stdout.write(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) + "\n")
     return 1 if counts["FAIL"] else 0
-
-
-def _config(texts: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE`, dotted keys nested.
-
-    Raises:
-        UserError: One of them is not of that form.
-    """
-    from marl_pbt.config.overrides import OverrideError, overridden, parse_override
-    from marl_pbt.protocols import UserError
-
-    config: dict[str, Any] = {}
-    for text in texts:
-        try:
-            for override in parse_override(text):
-                config = overridden(config, override)
-        except OverrideError as fault:
-            raise UserError(f"--config {fault.fault.key}: {fault.fault.message}") from None
-    return config
 
 
 def _open_once(source: EnvironmentSource) -> None:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from marl_pbt.arguments import told
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command.
@@ -17,12 +19,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if (arguments.config is None) == (arguments.resume is None):
         _parser().error("give a CONFIG, or --resume RUN (which brings its own)")
-    from marl_pbt.protocols import UserError
-
-    try:
+    with told("stopped before the training began") as outcome:
         from marl_pbt.launch import Launch
 
-        return Launch(
+        outcome.code = Launch(
             config=arguments.config,
             overrides=tuple(arguments.set),
             name=arguments.name,
@@ -30,12 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             resume=arguments.resume,
             command=["python", "-m", "marl_pbt.train", *(sys.argv[1:] if argv is None else argv)],
         ).run()
-    except UserError as fault:
-        sys.stderr.writelines(f"error: {line}\n" for line in fault.faults)
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped before the training began\n")
-        return 130
+    return outcome.code
 
 
 def _parser() -> argparse.ArgumentParser:
