@@ -1,4 +1,4 @@
-"""All benchmarks of ours, one after the other: `python -m benchmarks` (about fifteen minutes; let nothing else run).
+"""All benchmarks of ours, one after the other: `python -m benchmarks` (about seventeen minutes; let nothing else run).
 
 `python -m benchmarks.learning_curves` and `python -m benchmarks.peers`, which installs the peers, take longer each.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("environment", "learner", "exploit", "population")
+BENCHMARKS = ("environment", "learner", "exploit", "population", "evaluation")
 
 
 def main() -> int:

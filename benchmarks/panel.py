@@ -60,7 +60,7 @@ def train(seed: int, runs: Path) -> Path:
 
 def chosen(run: Path, generation: int, store: MatchStore) -> Iterator[SavedPolicy]:
     """The best of each species at a ready point, by cross-play of all members."""
-    league = assemble(Request([f"{run}:member_*@{generation}"], changes={"max_steps": 1000}))
+    league = assemble(Request([f"{run}:member_*@{generation}"], changes=["max_steps=1000"]))
     who_meets_whom = pairings(league.entrants, None, stream(0, "pairings"))
     played = play_league(league, who_meets_whom, RULES, store, available_cores(), lambda *_: None)
     labels = {name: tuple(each.label for each in of) for name, of in league.entrants.items()}

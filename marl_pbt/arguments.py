@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+MAX_LINE = 2000
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Outcome:
 def told(stopped: str = "stopped") -> Iterator[Outcome]:
     """Say a mistake of the user's in one line each, without a traceback.
 
-    Exit code 2 then, 130 after Ctrl-C, 1 after a broken pipe.
+    Exit code 2 then, and where the disk refuses something; 130 after Ctrl-C, 1 after a broken pipe.
 
     Args:
         stopped: What is said after Ctrl-C.
@@ -37,14 +39,22 @@ def told(stopped: str = "stopped") -> Iterator[Outcome]:
     try:
         yield outcome
     except UserError as fault:
-        sys.stderr.writelines(f"error: {line}\n" for line in fault.faults)
+        sys.stderr.writelines(f"error: {_shown(line)}\n" for line in fault.faults)
         outcome.code = 2
     except BrokenPipeError:  # whoever read what we print is gone, as `head` is after ten lines
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
         outcome.code = 1
+    except OSError as fault:
+        sys.stderr.write(f"error: {_shown(str(fault.filename or fault))}: {fault.strerror or 'failed'}\n")
+        outcome.code = 2
     except KeyboardInterrupt:
         sys.stderr.write(f"{stopped}\n")
         outcome.code = 130
+
+
+def _shown(line: str) -> str:
+    """Fit for a terminal, whatever a stranger's file or its name put into it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line[:MAX_LINE])
 
 
 def positive(text: str) -> int:
@@ -61,12 +71,13 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def settings(texts: Sequence[str], option: str) -> dict[str, Any]:
+def settings(texts: Sequence[str], option: str, base: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`KEY=VALUE`, values as in YAML, dotted keys nested.
 
     Args:
         texts: As they were typed.
         option: What they stood behind, for the errors.
+        base: What they change; None: nothing is there yet.
 
     Raises:
         UserError: One of them is not of that form.
@@ -74,7 +85,7 @@ def settings(texts: Sequence[str], option: str) -> dict[str, Any]:
     from marl_pbt.config.overrides import OverrideError, overridden, parse_override
     from marl_pbt.protocols import UserError
 
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict(base or {})
     for text in texts:
         try:
             for override in parse_override(text):

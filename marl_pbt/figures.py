@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from marl_pbt.protocols import HyperparameterValue
 from marl_pbt.run_directory import member_name
 from marl_pbt.standings import Score, Source
@@ -13,6 +15,16 @@ def short_count(count: float) -> str:
         if abs(count) >= 0.9995 * size:
             return f"{_three_digits(count / size)}{unit}"
     return f"{count:.0f}"
+
+
+def number_text(value: float) -> str:
+    """A return or a length in three digits that matter; `–` where there is none."""
+    if math.isnan(value):
+        return "–"
+    size = abs(value)
+    if 0 < size < 0.1:
+        return f"{value:.3g}"
+    return f"{value:z.{0 if size >= 100 or size == 0 else 1 if size >= 10 else 2}f}"  # z: no -0
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from marl_pbt.protocols import Policy, UserError
 
 Picture = NDArray[np.uint8]
 """`(height, width, 3)`."""
+
+_PALETTE_PICTURES = 32  # a GIF's colours are chosen from the first ones, in which everything has happened once
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def shots(
         yield Shot(0, _picture(opened, environment.make))
         step = 0
         while opened.agents and step != steps:
-            observations, *_ = opened.step(cast.act(observations))
+            observations = _stepped(opened, cast.act(observations), environment.make)
             step += 1
             if step % stride == 0 or not opened.agents:
                 yield Shot(step, _picture(opened, environment.make))
@@ -72,19 +75,26 @@ def shots(
         opened.close()
 
 
-def gif_bytes(pictures: Sequence[Picture], frame_ms: int = 100) -> bytes:
+def gif_bytes(pictures: Iterable[Picture], frame_ms: int = 100) -> bytes:
     """An animated GIF; one palette for all frames, so that colours keep still and it is made six times faster.
 
     Args:
-        pictures: At least one, all of one size.
+        pictures: At least one, all of one size; a byte per pixel is kept of each.
         frame_ms: How long each is shown, in milliseconds.
     """
     from PIL import Image
 
-    palette = Image.fromarray(pictures[len(pictures) // 2]).quantize(128)
-    frames = [Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
+    coming = iter(pictures)
+    first = list(itertools.islice(coming, _PALETTE_PICTURES))
+    if not first:
+        raise ValueError("pictures: must be at least one, got none")
+    palette = Image.fromarray(np.concatenate(first[:: max(1, len(first) // 4)])).quantize(128)
+    frames = (
+        Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE)
+        for each in itertools.chain(first, coming)
+    )
     file = io.BytesIO()
-    frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0)
+    next(frames).save(file, format="GIF", save_all=True, append_images=frames, duration=frame_ms, loop=0)
     return file.getvalue()
 
 
@@ -170,6 +180,14 @@ def _open(environment: EnvironmentSource) -> Any:
         environment.open()  # tells whatever else is wrong with it
         why = "; ".join(fault.faults).removeprefix("environment.make: ")
         raise UserError(f"environment.make: must take render_mode='rgb_array' to be filmed, {why}") from fault
+
+
+def _stepped(opened: Any, actions: Mapping[Any, Any], make: str) -> Any:
+    try:
+        observations, *_ = opened.step(actions)
+    except Exception as fault:  # as above
+        raise UserError(f"environment.make: {make} raised in step: {type(fault).__name__}: {fault}") from fault
+    return observations
 
 
 def _picture(opened: Any, make: str) -> Picture:

@@ -24,6 +24,8 @@ from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
 
 MAX_STRING = 4096
+MAX_TOLD = 300
+"""Characters of a fault that quotes the file."""
 MAX_DEPTH = 16
 _MOST = 2**53  # what a float counts up to, and more than any clock shows
 _Count = Annotated[int, Field(ge=0, le=_MOST)]
@@ -172,7 +174,7 @@ def _decoded(path: Path, data: bytes) -> Snapshot:
     try:
         return decode(data)
     except SnapshotError as fault:
-        raise PolicyFileError(f"{path}: {fault}") from None
+        raise PolicyFileError(f"{path}: {str(fault)[:MAX_TOLD]}") from None
 
 
 def _fault_of_text(value: Any, depth: int = 0) -> str | None:
@@ -187,7 +189,7 @@ def _fault_of_text(value: Any, depth: int = 0) -> str | None:
 
 def _policy(path: Path, snapshot: Snapshot) -> SavedPolicy:
     said = {key: value for key, value in snapshot.metadata.items() if key != "schema"}
-    fault = _fault_of_text(said)
+    fault = _fault_of_text(said) or _fault_of_text(list(snapshot.tensors))
     if fault:
         raise PolicyFileError(f"{path}: not a policy of ours: {fault}")
     try:

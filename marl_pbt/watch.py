@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marl_pbt.arguments import positive, settings, told
+from marl_pbt.arguments import natural, positive, told
 
 if TYPE_CHECKING:
     from marl_pbt.films import Picture
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=positive, metavar="N", help=f"env steps at most (films: {FILM_STEPS}; window: the episode's)")
     add("--every", type=positive, default=1, metavar="N", help="show every N-th env step (1)")
     add("--fps", type=positive, default=10, metavar="N", help="pictures per second (10)")
-    add("--seed", type=int, default=0, metavar="S", help="of the episode (0)")
+    add("--seed", type=natural, default=0, metavar="S", help="of the episode (0)")
     add("--greedy", action="store_true", help="the likeliest actions instead of sampled ones")
     add("--config", type=Path, metavar="CONFIG", help="whose environment it is (the run's, as it is judged)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the environment")
@@ -72,11 +72,14 @@ def _watch(arguments: argparse.Namespace) -> None:
     for path in filter(None, (arguments.gif, arguments.mp4)):
         if not path.parent.is_dir():
             raise UserError(f"{path}: {path.parent} is no folder")
-    changes = settings(arguments.set, "--set")
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; name a file")
     addresses = [*arguments.policies, *_runs(arguments)]
-    league = assemble(Request(addresses, (), arguments.runs_dir, arguments.config, changes))
+    league = assemble(Request(addresses, (), arguments.runs_dir, arguments.config, arguments.set))
     players = {species: of[0] for species, of in league.entrants.items()}
     who = " × ".join(f"{species} {each.label}" for species, each in players.items())
+    for notice in [*league.notices, *_left_out(league, arguments.run)]:
+        sys.stderr.write(f"note: {notice}\n")
     policies = _policies(league, players)
     if arguments.gif is None and arguments.mp4 is None:
         from marl_pbt.viewer import watch
@@ -106,10 +109,19 @@ def _runs(arguments: argparse.Namespace) -> list[str]:
     from marl_pbt.protocols import UserError
     from marl_pbt.run_directory import RunDirectory
 
-    runs = [RunDirectory(path) for path in arguments.runs_dir.glob("*") if any(path.glob("best/*.safetensors"))]
+    runs = [RunDirectory(path) for path in arguments.runs_dir.glob("*")]
+    runs = [run for run in runs if run.config.is_file() and any(run.best.glob("*.safetensors"))]
     if not runs:
         raise UserError(f"{arguments.runs_dir}: no run with a best policy here; name a RUN or --policies")
     return [str(max(runs, key=lambda run: run.config.stat().st_mtime).root)]
+
+
+def _left_out(league: League, run: str | None) -> Iterator[str]:
+    """Who was named and does not play: each species has one seat, and a run's best give way without a word."""
+    for species, of in league.entrants.items():
+        others = [each.label for each in of[1:] if each.address != run]
+        if others:
+            yield f"{species}: {of[0].label} plays; {', '.join(others)} would need a seat of their own"
 
 
 def _policies(league: League, players: dict[str, Entrant]) -> dict[str, Policy]:
@@ -123,7 +135,7 @@ def _write_gif(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     from marl_pbt.durable import write_durably
     from marl_pbt.films import gif_bytes
 
-    write_durably(path, gif_bytes(list(pictures), round(1000 / fps)))
+    write_durably(path, gif_bytes(pictures, round(1000 / fps)))
 
 
 if __name__ == "__main__":

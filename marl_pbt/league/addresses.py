@@ -27,7 +27,7 @@ from marl_pbt.run_directory import RunDirectory, existing_run
 
 PANEL = "panel"
 POLICY_FILES = "*.safetensors"
-_FORM = re.compile(r"(?:(?P<species>[A-Za-z_]\w*)=)?(?P<where>.+)", re.DOTALL)
+_FORM = re.compile(r"(?:(?P<species>[^=/\\:]+)=)?(?P<where>.+)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _TRIES = 3
 
@@ -87,7 +87,7 @@ def find(text: str, runs: Path) -> list[Found]:
 
 def _found(text: str, where: str, runs: Path) -> list[Found]:
     path = Path(where)
-    if path.is_file() or path.is_symlink():
+    if path.is_file() or (path.is_symlink() and not path.is_dir()):
         return [Found(text, _label(path), None, read_policies(path))]
     place, colon, member = where.rpartition(":")
     if colon and not path.exists():

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from marl_pbt.environments import EnvironmentSource
+import numpy as np
+
+from marl_pbt.arguments import settings
+from marl_pbt.environments import EnvironmentSource, warm_up
 from marl_pbt.league.addresses import Found, find
+from marl_pbt.league.code_digest import digest_of_code
 from marl_pbt.league.place import Place, place_of
 from marl_pbt.policy_files import PolicyCard, SavedPolicy
 from marl_pbt.protocols import UserError, Worlds
@@ -48,12 +52,14 @@ class League:
         species: In the environment's order.
         entrants: Per species, in the order of the addresses.
         notices: What the user should know, one line each.
+        code: What the code is that plays, see `digest_of_code`.
     """
 
     environment: EnvironmentSource
     species: tuple[str, ...]
     entrants: Mapping[str, tuple[Entrant, ...]]
     notices: tuple[str, ...]
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,14 +71,14 @@ class Request:
         background: Addresses of those that they are to meet; empty: each other.
         runs: Where runs lie that are named without a folder.
         config: A config that names environment and learner; None: as the runs and files say.
-        changes: To the environment's own settings.
+        changes: `KEY=VALUE` of the environment's own settings.
     """
 
     focal: Sequence[str]
     background: Sequence[str] = ()
     runs: Path = Path("runs")
     config: Path | None = None
-    changes: Mapping[str, object] | None = None
+    changes: Sequence[str] = ()
 
 
 def assemble(request: Request) -> League:
@@ -84,14 +90,18 @@ def assemble(request: Request) -> League:
     focal = [each for text in request.focal for each in find(text, request.runs)]
     background = [each for text in request.background for each in find(text, request.runs)]
     place = place_of([*focal, *background], request.config)
-    environment = place.environment.changed(request.changes or {})
+    focal, background = place.without_other_panels(focal), place.without_other_panels(background)
+    environment = replace(place.environment, config=settings(request.changes, "--set", place.environment.config))
     worlds = environment.open_worlds(1)
+    warm_up(worlds)
     everyone = _entrants(focal, True, place, worlds) + _entrants(background, False, place, worlds)
     _check_that_all_can_play(everyone, environment, worlds)
     kept, notices = _without_doubles(everyone)
     entrants = {name: tuple(each for each in kept if each.species == name) for name in worlds.species}
     _check_that_all_species_are_there(entrants, bool(background))
-    return League(environment, tuple(worlds.species), entrants, (*place.notices, *notices))
+    learners = (each.seat.learner for each in kept if isinstance(each.seat, Learned))
+    code = digest_of_code([environment.make, *learners])
+    return League(environment, tuple(worlds.species), entrants, (*place.notices, *notices), code)
 
 
 def _entrants(found: Iterable[Found], is_focal: bool, place: Place, worlds: Worlds) -> list[Entrant]:
@@ -111,12 +121,7 @@ def _baseline(found: Found, species: str, is_focal: bool) -> Entrant:
 
 def _learned(found: Found, policy: SavedPolicy, is_focal: bool, place: Place) -> Entrant:
     card = policy.card
-    if card.learner not in place.trusted:
-        raise UserError(
-            f"{found.address}: names the learner {card.learner}, which is code; a file's word is not enough, "
-            "give the config of a run that names it: --config CONFIG"
-        )
-    seat = Learned(policy, card.learner)
+    seat = Learned(policy, place.trusted_learner(found, card))
     return Entrant(found.label, card.species, found.address, seat, policy.digest, is_focal, card, _origin(found, card))
 
 
@@ -136,19 +141,25 @@ def _check_that_all_can_play(everyone: Sequence[Entrant], environment: Environme
             faults.append(f"{each.address}: {each.species}: no such species in {environment.make}; there are {there}")
             continue
         try:
-            each.seat.take(each.species, environment, worlds)
+            _act_once(each, environment, worlds)
         except UserError as fault:
-            faults += [f"{each.address}: {line}" for line in fault.faults]
+            faults += [line if each.card is None else f"{each.address}: {line}" for line in fault.faults]
     if faults:
         raise UserError(*dict.fromkeys(faults))
 
 
+def _act_once(entrant: Entrant, environment: EnvironmentSource, worlds: Worlds) -> None:
+    """Take the policy and ask it something: here and not in every process, what must be compiled is compiled."""
+    policy, space = entrant.seat.take(entrant.species, environment, worlds), worlds.observation_spaces[entrant.species]
+    policy.act(np.zeros((1, *(space.shape or ())), space.dtype), np.random.default_rng(0))
+
+
 def _without_doubles(everyone: Iterable[Entrant]) -> tuple[list[Entrant], list[str]]:
-    """Each policy once, under names that differ."""
+    """Each policy once on either side, under names that differ."""
     kept: list[Entrant] = []
     notices = []
     for each in everyone:
-        same = next((one for one in kept if (one.species, one.digest) == (each.species, each.digest)), None)
+        same = next((one for one in kept if _sort(one) == _sort(each)), None)
         if same is None:
             kept.append(_renamed(each, {one.label for one in kept if one.species == each.species}))
         elif same.label != each.label:
@@ -156,11 +167,17 @@ def _without_doubles(everyone: Iterable[Entrant]) -> tuple[list[Entrant], list[s
     return kept, notices
 
 
+def _sort(entrant: Entrant) -> tuple[str, str, bool]:
+    return entrant.species, entrant.digest, entrant.is_focal
+
+
 def _renamed(entrant: Entrant, taken: set[str]) -> Entrant:
-    if entrant.label not in taken:
-        return entrant
-    numbers = (f"{entrant.label}#{number}" for number in range(2, len(taken) + 3))
-    return replace(entrant, label=next(label for label in numbers if label not in taken))
+    """A policy may be judged by those whom it is there to judge: `a` meets `a (met)`."""
+    label = entrant.label if entrant.is_focal or entrant.label not in taken else f"{entrant.label} (met)"
+    if label not in taken:
+        return replace(entrant, label=label)
+    numbers = (f"{label}#{number}" for number in range(2, len(taken) + 3))
+    return replace(entrant, label=next(name for name in numbers if name not in taken))
 
 
 def _check_that_all_species_are_there(entrants: Mapping[str, Sequence[Entrant]], has_background: bool) -> None:
@@ -168,6 +185,8 @@ def _check_that_all_species_are_there(entrants: Mapping[str, Sequence[Entrant]],
         if not of:
             raise UserError(f"{name}: nobody plays this species; name somebody, e.g. {name}=random")
     if has_background:
+        if len(entrants) == 1:
+            raise UserError(f"--against: needs a second species, here there is {next(iter(entrants))} alone")
         focal = [name for name, of in entrants.items() if any(each.is_focal for each in of)]
         for name, of in entrants.items():
             # Whoever is judged meets the background of all other species.

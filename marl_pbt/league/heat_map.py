@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pbt.figures import number_text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
@@ -105,7 +107,7 @@ def _draw_cells(axes: Axes, means: NDArray[np.float64], errors: NDArray[np.float
     axes.imshow(np.ma.masked_invalid(means), cmap="viridis", norm=scale, aspect="auto")
     for y, x in np.argwhere(np.isfinite(means)).tolist() if means.size <= MOST_FIGURES else ():
         mean, error = float(means[y, x]), np.nan if errors is None else float(errors[y, x])
-        text = _figure(mean) + (f" ± {_figure(error)}" if np.isfinite(error) else "")
+        text = number_text(mean) + (f" ± {number_text(error)}" if np.isfinite(error) else "")
         ink = "black" if scale(mean) > 0.55 else "white"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=ink)
 
@@ -115,13 +117,6 @@ def _frame_own(axes: Axes, places: Iterable[tuple[int, int]]) -> None:
 
     for y, x in places:
         axes.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=OWN, linewidth=1.8))
-
-
-def _figure(value: float) -> str:
-    """Three digits that matter, without an exponent."""
-    if value == 0 or abs(value) >= 100:
-        return f"{value:z.0f}"
-    return f"{value:z.1f}" if abs(value) >= 10 else f"{value:z.2f}"
 
 
 def _labelled(labels: Sequence[str]) -> tuple[range, list[str]]:

@@ -19,8 +19,11 @@ from marl_pbt.seats import Seat, taken
 from marl_pbt.streams import stream_seed
 
 SCHEMA = 1
-BLOCK = 32
-"""Episodes that are played at once: enough for the kernels, few enough for those that wait for the longest."""
+BLOCK = 10
+"""Episodes that are played at once: enough for the kernels, few enough for those that wait for the longest.
+
+Whole blocks are known again when more episodes are asked for.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def jobs_of(league: League, pairing: Pairing, rules: Rules) -> list[Job]:
         Job(
             pairing=pairing,
             title=" × ".join(each.label for each in players.values()),
-            key=_key(league.environment, players, episodes, seed, rules.greedy),
+            key=_key(league, players, (episodes, seed, rules.greedy)),
             environment=league.environment,
             seats={name: each.seat for name, each in players.items()},
             episodes=episodes,
@@ -135,14 +138,13 @@ def _blocks(rules: Rules) -> Iterator[tuple[int, int]]:
         yield min(BLOCK, rules.episodes - begin), stream_seed(rules.seed, "evaluate", generation=nth)
 
 
-def _key(environment: EnvironmentSource, players: Mapping[str, Entrant], episodes: int, seed: int, greedy: bool) -> str:
+def _key(league: League, players: Mapping[str, Entrant], played: tuple[int, int, bool]) -> str:
     settings: dict[str, Any] = {
         "schema": SCHEMA,
-        "environment": asdict(environment),
+        "code": league.code,
+        "environment": asdict(league.environment),
         "players": {name: each.digest for name, each in players.items()},
-        "episodes": episodes,
-        "seed": seed,
-        "greedy": greedy,
+        "episodes, seed, greedy": played,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -42,10 +43,9 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Episodes
         pool.shutdown()
     except BaseException:
         # Nobody waits for matches that nobody will see: they may take minutes.
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
             process.kill()
-            process.join()
+        pool.shutdown(cancel_futures=True)  # its thread buries them; two that wait for a process disturb each other
         raise
 
 
@@ -54,12 +54,14 @@ def _played_here(job: Job) -> Episodes:
         return job.run()
     except (Exception, SystemExit) as fault:  # a stranger's environment may raise anything
         # In words: what it raised need not survive the way from one process to another.
-        text = " ".join(str(fault).split())
-        raise MatchFailedError(f"{job.title}: {type(fault).__name__}: {text}") from fault
+        notes = "; ".join(getattr(fault, "__notes__", ()))
+        text = " ".join(f"{type(fault).__name__}: {fault} {notes}".split())
+        last = traceback.extract_tb(fault.__traceback__)[-1]
+        raise MatchFailedError(f"{job.title} (seed {job.seed}): {text} ({last.filename}:{last.lineno})") from fault
 
 
 def _result(job: Job, future: Future[Episodes]) -> Episodes:
     try:
         return future.result()
     except BrokenProcessPool:
-        raise MatchFailedError(f"{job.title}: a process that played was killed (out of memory?)") from None
+        raise MatchFailedError(f"a process that played was killed (out of memory?), perhaps in {job.title}") from None

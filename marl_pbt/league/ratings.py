@@ -53,9 +53,29 @@ def mean_against_field(episodes: ArrayLike, species: int, resamples: Resamples) 
     Policies are comparable where all played the same profiles: on a table with gaps some have met an easier field.
     """
     table = unfold(episodes, species)
-    is_played = _is_played(table)
-    shares = is_played / np.maximum(is_played.sum(axis=1, keepdims=True), 1)
-    return estimate_of_combinations(_cells(table), _block_diagonal(shares), resamples)
+    return estimate_of_combinations(_cells(table), _block_diagonal(_shares(table)), resamples)
+
+
+def leads(episodes: ArrayLike, species: int, order: Sequence[int], resamples: Resamples) -> Estimate:
+    """By how much each policy's mean against the field exceeds the next one's; `(len(order) − 1,)`.
+
+    Episodes have common seeds, so a difference is often clearer than the two intervals, which may overlap.
+
+    Args:
+        episodes: As above.
+        species: As above.
+        order: Policies, best first.
+        resamples: Of as many episodes.
+    """
+    table = unfold(episodes, species)
+    means = _block_diagonal(_shares(table))[list(order)]
+    return estimate_of_combinations(_cells(table), means[:-1] - means[1:], resamples)
+
+
+def is_field_common(episodes: ArrayLike, species: int, policies: Sequence[int]) -> bool:
+    """Whether these policies of a species all played the same profiles of the others."""
+    played = _is_played(unfold(episodes, species))[list(policies)]
+    return bool((played == played[:1]).all())
 
 
 def coadaptation(episodes: ArrayLike, own: Sequence[Sequence[int]], species: int, resamples: Resamples) -> CoAdaptation:
@@ -95,6 +115,13 @@ def _marked(profiles: Sequence[Sequence[int]], shape: tuple[int, ...]) -> Floats
             raise ValueError(f"own: must be profiles of a table {shape}, got {tuple(profile)}")
         marks[tuple(profile)] = 1.0
     return marks
+
+
+def _shares(table: Floats) -> Floats:
+    """`(n, profiles)`: what each profile counts in a policy's mean."""
+    is_played = _is_played(table)
+    shares: Floats = is_played / np.maximum(is_played.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def _is_played(table: Floats) -> NDArray[np.bool_]:

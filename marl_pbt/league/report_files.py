@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from marl_pbt.league.statistics import Estimate
 from marl_pbt.league.verdict import Rating, Verdict
 
 SCHEMA = 1
+_UNFIT = re.compile(r"[^\w.-]")  # for a file's name
 FIGURES = ("mean", "standard_error", "low", "high", "n")
 
 
@@ -41,7 +43,7 @@ def write_reports(folder: Path, verdict: Verdict, rules: Rules) -> list[Path]:
         "evaluation.json": evaluation_json(verdict, rules),
         "payoffs.csv": _csv(payoff_rows(verdict)),
         "ratings.csv": _csv(rating_rows(verdict)),
-        **{f"{name}.png": picture for name, picture in pictures(verdict, rules).items()},
+        **{f"{_UNFIT.sub('_', name)}.png": data for name, data in pictures(verdict, rules).items()},
     }
     for name, data in contents.items():
         write_durably(folder / name, data)
@@ -77,12 +79,14 @@ def payoff_rows(verdict: Verdict) -> Iterator[Sequence[Any]]:
 def rating_rows(verdict: Verdict) -> Iterator[Sequence[Any]]:
     """One line per policy."""
     masses = ("alpha_rank", "alpha_rank_low", "alpha_rank_high")
-    yield ["species", "policy", *FIGURES, *masses, "elo", "own_minus_others"]
+    quantities = list(verdict.payoffs.tables)
+    yield ["species", "policy", *FIGURES, "lead", *masses, "elo", "own_minus_others", *quantities]
     for species, of in verdict.ratings.items():
         for each in of:
             mass = (None,) * 3 if each.alpha_rank is None else asdict(each.alpha_rank).values()
-            gap = None if each.own_gap is None else finite_or_none(float(each.own_gap.mean))
-            yield [species, each.entrant.label, *_estimate(each.field).values(), *mass, each.elo, gap]
+            means = [finite_or_none(float(each.quantities[name].mean)) for name in quantities]
+            rest = [_mean(each.lead), *mass, each.elo, _mean(each.own_gap), *means]
+            yield [species, each.entrant.label, *_estimate(each.field).values(), *rest]
 
 
 def pictures(verdict: Verdict, rules: Rules) -> dict[str, bytes]:
@@ -147,10 +151,11 @@ def _rating(rating: Rating) -> dict[str, Any]:
     return {
         "policy": rating.entrant.label,
         "mean_against_field": _estimate(rating.field),
-        "episode_length": _estimate(rating.length),
+        "lead": None if rating.lead is None else _estimate(rating.lead),
         "alpha_rank": None if rating.alpha_rank is None else asdict(rating.alpha_rank),
         "elo": rating.elo,
         "own_minus_others": None if rating.own_gap is None else _estimate(rating.own_gap),
+        "quantities": {name: _estimate(of) for name, of in rating.quantities.items()},
     }
 
 
@@ -179,6 +184,10 @@ def _labels(verdict: Verdict, where: Sequence[int]) -> list[str]:
 def _estimate(of: Estimate) -> dict[str, float | int | None]:
     figures: Mapping[str, Any] = {name: getattr(of, name) for name in FIGURES[:-1]}
     return {**{name: finite_or_none(value) for name, value in figures.items()}, "n": int(of.n)}
+
+
+def _mean(of: Estimate | None) -> float | None:
+    return None if of is None else finite_or_none(float(of.mean))
 
 
 def _csv(rows: Iterator[Sequence[Any]]) -> bytes:

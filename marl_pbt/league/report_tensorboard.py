@@ -22,6 +22,7 @@ def write_tensorboard(folder: Path, verdict: Verdict, rules: Rules) -> None:
     A rating stands at the agent steps of its policy, so that several generations of a member make a curve. What an
     earlier evaluation wrote into the folder is replaced.
     """
+    folder = folder / "evaluation"  # nothing else writes there, so what lies there may go
     for old in folder.glob("*/events.out.tfevents.*"):
         old.unlink()
     league = EventWriter(folder / "league", time.time)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from marl_pbt.figures import number_text
 from marl_pbt.league.intransitivity import Intransitivity
-from marl_pbt.league.payoffs import return_of
+from marl_pbt.league.payoffs import LENGTH, return_of
 from marl_pbt.league.statistics import Estimate
-from marl_pbt.league.verdict import Rating, Verdict
+from marl_pbt.league.verdict import AlphaRankMass, Rating, Verdict
 
 MOST_COLUMNS = 8
 """Wider payoff tables are left to the picture and the files."""
@@ -63,7 +64,7 @@ def diagnosis_lines(verdict: Verdict) -> Iterator[str]:
         yield f"{species}: {_intransitivity_text(verdict, species, found)}"
     for species, gap in verdict.coadaptation.items():
         yield (
-            f"{species}: {_signed(gap)} return with those they trained with, compared with all others "
+            f"{species}: {_signed(gap)} return with their own partners, compared with those that others trained with "
             f"(co-adaptation; 95 % {_interval(gap)})"
         )
     yield from (f"note: {note}" for note in verdict.notes)
@@ -78,32 +79,32 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) if word else cell.rjust(width) for cell, width, word in cells).rstrip()
 
 
-def number_text(value: float) -> str:
-    """A return or a length in a few digits; `–` where there is none."""
-    if math.isnan(value):
-        return "–"
-    digits = 0 if abs(value) >= 100 or value == 0 else 1 if abs(value) >= 10 else 2
-    return f"{value:z.{digits}f}"  # z: no -0
-
-
 def _header(ratings: Sequence[Rating]) -> list[str]:
     has_elo = any(rating.elo is not None for rating in ratings)
-    return ["", "policy", "mean", "± s.e.", "95 %", "alpha-rank", "own − others", "Elo" if has_elo else "", "steps"]
+    head = ["", "policy", "mean", "± s.e.", "95 %", "ahead of next", "alpha-rank", "own − others"]
+    return [*head, "Elo" if has_elo else "", "steps"]
 
 
 def _rating_row(place: int, rating: Rating) -> list[str]:
-    mass = rating.alpha_rank
     return [
         str(place),
         rating.entrant.label,
         number_text(float(rating.field.mean)),
         number_text(float(rating.field.standard_error)),
         _interval(rating.field),
-        "" if mass is None else f"{mass.mean:.0%} [{100 * mass.low:.0f}, {100 * mass.high:.0f}]",
+        "" if rating.lead is None else f"{number_text(float(rating.lead.mean))} {_interval(rating.lead)}",
+        _mass_text(rating.alpha_rank),
         "" if rating.own_gap is None else _signed(rating.own_gap),
         "" if rating.elo is None else f"{rating.elo:z.0f}",
-        number_text(float(rating.length.mean)),
+        number_text(float(rating.quantities[LENGTH].mean)),
     ]
+
+
+def _mass_text(mass: AlphaRankMass | None) -> str:
+    if mass is None:
+        return ""
+    interval = "" if mass.low is None or mass.high is None else f" [{100 * mass.low:.0f}, {100 * mass.high:.0f}]"
+    return f"{mass.mean:.0%}{interval}"
 
 
 def _interval(of: Estimate) -> str:
@@ -125,6 +126,8 @@ def _intransitivity_text(verdict: Verdict, species: str, found: Intransitivity) 
     else:
         share = f"{found.corrected:.0%} of the differences in return, noise taken off, depend on who meets whom"
         text = f"{share} and fit no ranking (cyclic part; p = {found.chance:.2g} for none)"
+        if not found.chance <= UNLIKELY:
+            return f"that its order depends on whom it meets cannot be told from noise (p = {found.chance:.2g})"
     reversal = found.reversal
     if reversal is None or reversal.chance > UNLIKELY:
         return text

@@ -29,14 +29,17 @@ def pairings(entrants: Mapping[str, Sequence[Entrant]], most: int | None, rng: n
         UserError: There are more than anybody can have meant.
     """
     counts = [len(of) for of in entrants.values()]
-    if math.prod(counts) > MOST_PAIRINGS:
-        raise UserError(f"{' × '.join(map(str, counts))} policies make more than {MOST_PAIRINGS} pairings; name fewer")
+    too_many = f"{' × '.join(map(str, counts))} policies make more than {MOST_PAIRINGS} pairings; name fewer"
+    if math.prod(counts) > 50 * MOST_PAIRINGS:
+        raise UserError(too_many)
     table = np.indices(counts).reshape(len(counts), -1).T
     focal = np.stack(
         [np.array([each.is_focal for each in of])[table[:, k]] for k, of in enumerate(entrants.values())], axis=1
     )
     if not focal.all():
-        table = table[focal.sum(axis=1) == 1] if len(counts) > 1 else table[focal[:, 0]]
+        table = table[focal.sum(axis=1) == 1]
+    if min(len(table), most or len(table)) > MOST_PAIRINGS:
+        raise UserError(too_many)
     if most is not None and most < len(table):
         table = table[_balanced(table, counts, most, rng)]
     return [tuple(map(int, row)) for row in table]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from marl_pbt.arguments import settings
 from marl_pbt.imports import ensure_rooms_on_path
 from marl_pbt.league.assembly import League, Request, assemble
 from marl_pbt.league.jobs import Rules
@@ -76,12 +75,16 @@ class Session:
         """
         ensure_rooms_on_path()
         win = None if self.win is None else WinRule.parse(self.win)
-        changes = settings(self.changes, "--set")
-        league = assemble(Request(self.policies, self.against, self.runs, self.config, changes))
+        league = assemble(Request(self.policies, self.against, self.runs, self.config, self.changes))
+        if win is not None:
+            win.check(league.species)
         who_meets_whom = pairings(league.entrants, self.pairings, stream(self.seed, "pairings"))
         _say(_introduction(league, who_meets_whom, self.episodes))
         rules = Rules(self.episodes, self.seed, self.greedy)
+        if (self._folder / "config.yaml").exists():
+            raise UserError(f"{self._folder}: is a run's folder; give another --out")
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             verdict = self._played(league, who_meets_whom, rules, win)
             self._report(verdict, rules)
         except MatchFailedError as fault:
@@ -105,8 +108,8 @@ class Session:
         return give_verdict(league, payoffs, win, stream(self.seed, "resamples"))
 
     def _report(self, verdict: Verdict, rules: Rules) -> None:
-        paths = write_reports(self._folder, verdict, rules)
         _say(report_lines(verdict))
+        paths = write_reports(self._folder, verdict, rules)
         if self.has_tensorboard:
             from marl_pbt.league.report_tensorboard import write_tensorboard
 

@@ -212,6 +212,23 @@ def estimate_of_combinations(table: ArrayLike, coefficients: ArrayLike, resample
     return _summary(means, influences, drawn, n, is_known=lone == 0)
 
 
+def estimate_of_shares(values: ArrayLike) -> Estimate:
+    """Means of a table of zeros and ones, with Wilson's interval (Wilson 1927): none of ten is not certainly never.
+
+    Args:
+        values: `(…, n)`, NaN where there is none.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    n = (~np.isnan(table)).sum(axis=-1)
+    some = np.maximum(n, 1)
+    mean = np.where(n > 0, np.nansum(table, axis=-1) / some, np.nan)
+    error = np.where(n > 1, np.sqrt(mean * (1 - mean) / np.maximum(n - 1, 1)), np.nan)
+    z = 1.959964  # the normal distribution's 97.5 % quantile
+    centre = (mean + z**2 / (2 * some)) / (1 + z**2 / some)
+    reach = z * np.sqrt(mean * (1 - mean) / some + z**2 / (4 * some**2)) / (1 + z**2 / some)
+    return Estimate(mean, error, np.maximum(centre - reach, 0.0), np.minimum(centre + reach, 1.0), n)
+
+
 def resampled_means(values: ArrayLike, resamples: Resamples) -> Floats:
     """`(draws, …)`: each resample's table of means, NaN in cells without any value; episodes are the last axis."""
     table, shape = _flat(values, resamples, -1)

@@ -35,10 +35,10 @@ def play_league(
         OSError: A match cannot be kept.
     """
     jobs = {pairing: jobs_of(league, pairing, rules) for pairing in pairings}
-    total = sum(map(len, jobs.values()))
     results = {job.key: known for of in jobs.values() for job in of if (known := store.get(job)) is not None}
     waiting = {job.key: job for of in jobs.values() for job in of if job.key not in results}
-    progress(total - len(waiting), total, 0)
+    total = len(results) + len(waiting)  # fewer than jobs where somebody plays under two names
+    progress(len(results), total, 0)
     with contextlib.closing(run_jobs(list(waiting.values()), workers)) as finished:
         for job, episodes in finished:
             results[job.key] = episodes

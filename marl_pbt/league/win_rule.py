@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from marl_pbt.league.payoffs import Payoffs
 from marl_pbt.protocols import UserError
 
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
-_FORM = re.compile(r"\s*(\w+)\s*:\s*([\w/]+)\s*(<=|>=|==|<|>)\s*([-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*")
+_FORM = re.compile(r"\s*([^:]*?[^:\s])\s*:\s*([^\s<>=]+)\s*(<=|>=|==|<|>)\s*([-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*")
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,23 @@ class WinRule:
             pass
         raise UserError(f"--win: must read 'SPECIES: QUANTITY > NUMBER', e.g. 'prey: survived > 0.5', got {text!r}")
 
+    def check(self, species: Sequence[str]) -> None:
+        """Whether it can be asked of these species.
+
+        Raises:
+            UserError: There are not two of them, or none is called like the winner.
+        """
+        if len(species) != 2:
+            raise UserError(f"--win: needs two species, there are {', '.join(species)}")
+        if self.winner not in species:
+            raise UserError(f"--win: {self.winner}: no such species; there are {', '.join(species)}")
+
     def counts(self, payoffs: Payoffs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Episodes that the first species won and lost in each pairing: `(n_1, n_2)` each.
 
-        Raises:
-            UserError: There is no such species or quantity, or there are not two species.
+        Args:
+            payoffs: Of two species, with the quantity that is looked at.
         """
-        if len(payoffs.species) != 2:
-            raise UserError(f"--win: needs two species, there are {', '.join(payoffs.species)}")
-        if self.winner not in payoffs.species:
-            raise UserError(f"--win: {self.winner}: no such species; there are {', '.join(payoffs.species)}")
-        if self.table not in payoffs.tables:
-            raise UserError(f"--win: {self.table}: is not counted here; what is: {', '.join(payoffs.tables)}")
         values = payoffs.tables[self.table]
         counts = ~np.isnan(values)
         holds = _COMPARISONS[self.comparison](values, self.threshold) & counts
