@@ -16,6 +16,8 @@ a POLICY is a file, a run (its best), a run's member or generation, a folder, a 
   runs/a   runs/a:member_03   runs/a:member_03@12   runs/a:member_*   best/predator.safetensors
   random   greedy   stay   panel          with a species in front, of that one alone: prey=greedy
 
+a run's folder holds a config, and a config is a program: of a stranger's run name the policy files alone
+
 examples:
   python -m marl_pbt.evaluate runs/a runs/b random greedy
   python -m marl_pbt.evaluate runs/a:member_* --episodes 20

@@ -12,7 +12,7 @@ from marl_pbt.arguments import told
 _EPILOG = """\
 a FILE's suffix says the format: .safetensors (ours, with a card: spaces, architecture, schedule, ancestry), and
 what the learner offers; for PPO .zip (opens with Stable-Baselines3's PPO.load) and .onnx. Without a FILE the card is
-shown.
+shown. A run's folder holds a config, and a config is a program: of a stranger's run name the files alone.
 
 examples:
   python -m marl_pbt.export runs/a '{species}.zip' '{species}.onnx'
@@ -32,11 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from marl_pbt.imports import ensure_rooms_on_path
 
         ensure_rooms_on_path()
-        parcels = pack(arguments.policy, arguments.runs_dir, arguments.config, arguments.evaluation)
-        if arguments.files:
-            sys.stdout.writelines(f"{path}\n" for path in deliver(parcels, arguments.files))
-        else:
-            sys.stdout.writelines(f"{card_text(parcel)}\n" for parcel in parcels)
+        parcels, notices = pack(arguments.policy, arguments.runs_dir, arguments.config, arguments.evaluation)
+        written = deliver(parcels, arguments.files)
+        sys.stderr.writelines(f"note: {notice}\n" for notice in notices)
+        sys.stdout.writelines(f"{line}\n" for line in written or map(card_text, parcels))
     return outcome.code
 
 

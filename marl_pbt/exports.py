@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from marl_pbt.config import load_config
+from marl_pbt.config.models import LearnerSection
 from marl_pbt.durable import write_durably
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.imports import load_object
 from marl_pbt.league.addresses import Found, find
+from marl_pbt.league.evaluation_file import read_evaluation
 from marl_pbt.league.place import place_of
 from marl_pbt.lineage import Segment, ancestry, schedule
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.policy_files import EnvironmentCard, PolicyCard, SavedPolicy, SpacesCard
-from marl_pbt.protocols import Exports, Imports, LearnerKind, PortablePolicy, UserError
+from marl_pbt.protocols import Exports, Imports, Interface, LearnerKind, PortablePolicy, UserError
 from marl_pbt.run_directory import member_name
 from marl_pbt.seats import Learned
 from marl_pbt.snapshot import Snapshot, encode
@@ -45,7 +47,7 @@ class Parcel:
     spaces: tuple[Any, Any]
 
 
-def pack(address: str, runs: Path, config: Path | None, evaluation: Path | None) -> list[Parcel]:
+def pack(address: str, runs: Path, config: Path | None, evaluation: Path | None) -> tuple[list[Parcel], list[str]]:
     """The policies at an address, checked, with all that is known of them.
 
     Args:
@@ -53,6 +55,9 @@ def pack(address: str, runs: Path, config: Path | None, evaluation: Path | None)
         runs: Where runs lie.
         config: A config that names environment and learner; None: as the run or the file says.
         evaluation: An `evaluation.json` whose words on the policies are to go with them.
+
+    Returns:
+        The policies, and what the user should know, one line each.
 
     Raises:
         UserError: There is no such policy, or it cannot be loaded.
@@ -62,15 +67,21 @@ def pack(address: str, runs: Path, config: Path | None, evaluation: Path | None)
         raise UserError(f"{address}: must be one learned policy per species, got {_listed(found)}")
     place = place_of(found, config)
     worlds = place.environment.open_worlds(1)
-    parcels = []
+    said = None if evaluation is None else read_evaluation(evaluation)
+    parcels, notices = [], list(place.notices)
     for species, policy in found[0].policies.items():
-        if policy.card.learner not in place.trusted:
-            raise UserError(f"{address}: names the learner {policy.card.learner}, which is code; give --config CONFIG")
-        Learned(policy, policy.card.learner).take(species, place.environment, worlds)
+        learner = place.trusted_learner(found[0], policy.card)
+        Learned(policy, learner).take(species, place.environment, worlds)
         spaces = (worlds.observation_spaces[species], worlds.action_spaces[species])
-        told = _complete(found[0], policy, spaces, evaluation)
-        parcels.append(Parcel(species, told, policy.card.learner, spaces))
-    return parcels
+        more = {"spaces": _space_cards(*spaces), "environment": _environment_card(place.environment)}
+        descent = _descent(found[0], policy.card)
+        if found[0].run is not None and not descent:
+            notices.append(f"{species}: {found[0].run.lineage} does not tell where it came from; its card does neither")
+        more |= descent | ({} if said is None else {"evaluation": said.of(policy)})
+        parcels.append(
+            Parcel(species, SavedPolicy(policy.card.model_copy(update=more), policy.tensors), learner, spaces)
+        )
+    return parcels, notices
 
 
 def deliver(parcels: Sequence[Parcel], files: Sequence[str]) -> list[Path]:
@@ -96,8 +107,7 @@ def deliver(parcels: Sequence[Parcel], files: Sequence[str]) -> list[Path]:
                     f"{name}: there are policies of {species}; write {SPECIES} into the file's name, or "
                     f"put one of them before the address: {parcel.species}=…"
                 )
-            if not path.parent.is_dir():
-                raise UserError(f"{name}: {path.parent} is no folder")
+            _check_target(path)
             contents[path] = _written(parcel, path)
     for path, data in contents.items():
         write_durably(path, data)
@@ -125,20 +135,26 @@ def take_in(path: Path, config: Path, overrides: Sequence[str], species: str, ta
     """
     if target.suffix != OWN_FORMAT:
         raise UserError(f"{target}: must end in {OWN_FORMAT}")
-    if not target.parent.is_dir():
-        raise UserError(f"{target}: {target.parent} is no folder")
-    loaded = load_config(config, overrides)
-    section, learner = loaded.config.environment, loaded.config.learner
-    if section.make is None:
+    _check_target(target)
+    loaded = load_config(config, overrides).config
+    if loaded.environment.make is None:
         raise UserError(f"{config}: names no environment, so there is nothing that the policy could play")
-    environment = EnvironmentSource(section.make, section.config, section.species)
+    environment = EnvironmentSource(loaded.environment.make, loaded.environment.config, loaded.environment.species)
     worlds = environment.open_worlds(1)
     if species not in worlds.species:
         raise UserError(f"--species: {species}: no such species here; there are {', '.join(worlds.species)}")
+    policy = _imported(path, loaded.learner, interface_of(worlds), species, environment)
+    Learned(policy, loaded.learner.make).take(species, environment, worlds)
+    write_durably(target, _own_format(policy))
+    return policy.card
+
+
+def _imported(
+    path: Path, learner: LearnerSection, interface: Interface, species: str, environment: EnvironmentSource
+) -> SavedPolicy:
     kind: LearnerKind = load_object(learner.make, LearnerKind, "learner.make")
     if not isinstance(kind, Imports):
         raise UserError(f"{learner.make}: this kind of learner imports nothing")
-    interface = interface_of(worlds)
     tensors = kind.import_policy(path, learner.settings, interface, species)
     card = PolicyCard(
         kind="policy",
@@ -152,60 +168,45 @@ def take_in(path: Path, config: Path, overrides: Sequence[str], species: str, ta
         score=None,
         architecture=dict(kind.describe(learner.settings, interface).architecture[species]),
         learner=learner.make,
-        environment=EnvironmentCard(make=section.make, config=dict(section.config), species=_patterns(section.species)),
-        spaces=_space_cards(worlds.observation_spaces[species], worlds.action_spaces[species]),
+        environment=_environment_card(environment),
+        spaces=_space_cards(interface.observation_spaces[species], interface.action_spaces[species]),
     )
-    policy = SavedPolicy(card, tensors)
-    Learned(policy, learner.make).take(species, environment, worlds)
-    write_durably(target, _own_format(policy))
-    return card
+    return SavedPolicy(card, tensors)
 
 
-def _complete(found: Found, policy: SavedPolicy, spaces: tuple[Any, Any], evaluation: Path | None) -> SavedPolicy:
-    """The same policy with a card that says more."""
-    card = policy.card
-    more: dict[str, Any] = {"spaces": _space_cards(*spaces)}
-    if found.run is not None and card.member is not None and card.generation is not None:
-        events = read_lineage(found.run.lineage)
-        segments = ancestry(events, card.species, card.member, card.generation)
-        more["ancestry"] = [_segment(segment) for segment in segments]
-        more["schedule"] = {
-            name: [list(point) for point in schedule(segments, name)] for name in sorted(card.hyperparameters)
-        }
-    if evaluation is not None:
-        more["evaluation"] = _said_in(evaluation, policy)
-    return SavedPolicy(card.model_copy(update=more), policy.tensors)
+def _descent(found: Found, card: PolicyCard) -> dict[str, Any]:
+    """Ancestry and schedule; nothing where the run's lineage does not reach from the founder to this policy."""
+    if found.run is None or card.member is None or card.generation is None:
+        return {}
+    segments = ancestry(read_lineage(found.run.lineage), card.species, card.member, card.generation)
+    is_whole = all(segment.events for segment in segments) and segments[0].member == card.founder
+    if not is_whole or segments[-1].events[-1].generation < card.generation:
+        return {}
+    names = sorted(card.hyperparameters)
+    return {
+        "ancestry": [_segment(segment) for segment in segments],
+        "schedule": {name: [list(point) for point in schedule(segments, name)] for name in names},
+    }
 
 
 def _space_cards(observations: Any, actions: Any) -> SpacesCard:
     return SpacesCard(observation=card_of(observations), action=card_of(actions))
 
 
-def _patterns(species: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]] | None:
-    return None if species is None else {name: list(patterns) for name, patterns in species.items()}
+def _environment_card(source: EnvironmentSource) -> EnvironmentCard:
+    species = None if source.species is None else {name: list(each) for name, each in source.species.items()}
+    return EnvironmentCard(make=source.make, config=dict(source.config), species=species)
 
 
 def _segment(segment: Segment) -> dict[str, Any]:
     return {"member": member_name(segment.member), "from_generation": segment.first, "to_generation": segment.last}
 
 
-def _said_in(path: Path, policy: SavedPolicy) -> dict[str, Any]:
-    """What an evaluation says of the policy.
-
-    Raises:
-        UserError: It is none, or the policy did not play in it.
-    """
-    try:
-        data = json.loads(path.read_text())
-        species = policy.card.species
-        labels = {each["sha256"]: each["label"] for each in data["policies"][species]}
-        ratings = {each["policy"]: each for each in data["ratings"][species]}
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise UserError(f"--evaluation: {path}: not an evaluation.json ({fault})") from None
-    if policy.digest not in labels or labels[policy.digest] not in ratings:
-        raise UserError(f"--evaluation: {path}: this policy did not play in it; evaluate it first")
-    rules = {key: data.get(key) for key in ("environment", "episodes", "seed", "greedy")}
-    return rules | {"field": sorted(labels.values()), "rating": ratings[labels[policy.digest]]}
+def _check_target(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: {path.parent} is no folder")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
 
 
 def _written(parcel: Parcel, path: Path) -> bytes:
@@ -220,7 +221,7 @@ def _written(parcel: Parcel, path: Path) -> bytes:
     portable = PortablePolicy(card.architecture, parcel.policy.tensors, *parcel.spaces, card.hyperparameters)
     try:
         return kind.export_policy(portable, path.suffix)
-    except ValueError as fault:
+    except (ValueError, RuntimeError) as fault:  # what the seam says it may raise
         raise UserError(f"{path}: {fault}") from None
 
 

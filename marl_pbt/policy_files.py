@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marl_pbt.member_files import policy_of
 from marl_pbt.protocols import HyperparameterValue, Tensors, UserError
-from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
+from marl_pbt.strangers_files import read_whole
 
 MAX_STRING = 4096
 MAX_TOLD = 300
@@ -95,11 +93,6 @@ class PolicyCard(BaseModel):
     schedule: dict[str, list[Any]] | None = None
     evaluation: dict[str, Any] | None = None
 
-    @property
-    def origin(self) -> str:
-        """`member_03@12`; empty where it has none."""
-        return "" if self.member is None else f"{member_name(self.member)}@{self.generation}"
-
 
 @dataclass(frozen=True)
 class SavedPolicy:
@@ -130,7 +123,11 @@ def read_policies(path: Path) -> dict[str, SavedPolicy]:
     Raises:
         PolicyFileError: It is no such file, or damaged.
     """
-    snapshot = _decoded(path, _read_whole(path))
+    try:
+        data = read_whole(path, MAX_BYTES)
+    except UserError as fault:
+        raise PolicyFileError(*fault.faults) from None
+    snapshot = _decoded(path, data)
     if snapshot.metadata.get("kind") != "checkpoint":
         policy = _policy(path, snapshot)
         return {policy.card.species: policy}
@@ -146,28 +143,6 @@ def read_policies(path: Path) -> dict[str, SavedPolicy]:
         if policy.card.species != species:
             raise PolicyFileError(f"{path}: damaged: {policy.card.species!r} lies where {species!r} belongs")
     return found
-
-
-def _read_whole(path: Path) -> bytes:
-    """A regular file's content; a pipe or a device would make us wait, a link may lead anywhere."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError as fault:
-        raise PolicyFileError(
-            f"{path}: is a symbolic link; name the file that it leads to"
-            if path.is_symlink()
-            else f"{path}: cannot be read ({fault.strerror})"
-        ) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PolicyFileError(f"{path}: is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise PolicyFileError(f"{path}: must have at most {MAX_BYTES} bytes, has {status.st_size}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
 
 
 def _decoded(path: Path, data: bytes) -> Snapshot:

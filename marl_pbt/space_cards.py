@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 SpaceCard: TypeAlias = "dict[str, Any]"
 
 MAX_TEXT = 200
-MAX_ELEMENTS = 2**20
-"""A space of more than this is not made on a card's word: the card may be a stranger's."""
 
 
 def card_of(space: gymnasium.Space[Any]) -> SpaceCard:
@@ -40,28 +37,6 @@ def card_of(space: gymnasium.Space[Any]) -> SpaceCard:
     if isinstance(space, spaces.MultiDiscrete):
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
     return {"type": type(space).__name__, "text": str(space)}
-
-
-def space_of(card: SpaceCard) -> gymnasium.Space[Any]:
-    """The space that a card describes.
-
-    Raises:
-        ValueError: It is none of the three kinds that a card describes whole, or not a card.
-    """
-    from gymnasium import spaces
-
-    try:
-        if card["type"] == "Box":
-            shape, dtype = _small(card["shape"]), np.dtype(card["dtype"])
-            low, high = (_array(card[bound], shape, dtype) for bound in ("low", "high"))
-            return spaces.Box(low, high, shape, dtype.type)
-        if card["type"] == "Discrete":
-            return spaces.Discrete(card["n"], start=card["start"])
-        if card["type"] == "MultiDiscrete":
-            return spaces.MultiDiscrete(card["nvec"], start=card["start"])
-    except (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError) as fault:
-        raise ValueError(f"not the card of a space: {card} ({fault!r})") from None
-    raise ValueError(f"a {card['type']} cannot be made from its card")
 
 
 def space_text(card: SpaceCard) -> str:
@@ -95,16 +70,6 @@ def _nested(values: Any) -> Any:
 
 def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
-
-
-def _array(bound: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.broadcast_to(np.array(bound, dtype=np.float64 if dtype.kind == "f" else dtype), shape).astype(dtype)
-
-
-def _small(shape: Sequence[int]) -> tuple[int, ...]:
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise ValueError(f"a space must have at most {MAX_ELEMENTS} elements, got {shape}")
-    return tuple(shape)
 
 
 def _shortened(text: str) -> str:

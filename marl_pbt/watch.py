@@ -19,6 +19,8 @@ FILM_STEPS = 300
 _EPILOG = """\
 in the window: space pauses, → one step, + and − change the speed, r starts the next episode, q ends
 
+a run's folder holds a config, and a config is a program: of a stranger's run name the policy files alone
+
 examples:
   python -m marl_pbt.watch                            the best of the newest run
   python -m marl_pbt.watch runs/a --gif play.gif

@@ -19,6 +19,7 @@ from marl_pbt.config import load_config
 from marl_pbt.config.loading import config_to_yaml
 from marl_pbt.lineage import LineageEvent
 from marl_pbt.plan import RunPlan
+from marl_pbt.policy_files import PolicyCard
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Clocks, Tensors
 from marl_pbt.run_directory import RunDirectory
@@ -202,3 +203,8 @@ def _filled(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.n
     scale = 1e-3 if name.startswith("optimizer/") else 1 / np.sqrt(max(shape[-1], 1))
     drawn = rng.normal(0, scale, shape).astype(np.float32)
     return np.abs(drawn) if name.endswith("exp_avg_sq") else drawn
+
+
+def origin_of(card: PolicyCard) -> str:
+    """`member_03@12`."""
+    return f"member_{card.member:02d}@{card.generation}"

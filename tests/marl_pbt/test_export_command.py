@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -79,21 +80,44 @@ def test_without_a_file_the_card_is_shown_as_json(run, capsys):
     assert export([f"predator={run.root}"]) == 0
     card = json.loads(capsys.readouterr().out)
     assert (card["species"], card["member"], card["generation"]) == ("predator", 1, 4)
+    assert card["environment"]["config"] == {"max_steps": 12}
     assert len(card["sha256"]) == 64
 
 
 def test_the_rating_of_an_evaluation_goes_into_the_card(run, tmp_path, capsys):
     digest = read_policies(run.best_policy("prey"))["prey"].digest
-    entry = {"policy": "a", "mean_against_field": {"mean": 3.0}}
-    said = {"policies": {"prey": [{"sha256": digest, "label": "a"}]}, "ratings": {"prey": [entry]}, "episodes": 7}
+    field = {"mean": 3.0, "standard_error": None, "low": 2.0, "high": 4.0, "n": 7}
+    rules = {"episodes": 7, "seed": 1, "greedy": False}
+    policies = {"prey": [{"sha256": digest, "label": "a"}], "predator": [{"sha256": "", "label": "x"}] * 3}
+    ratings = {"prey": [{"policy": "a", "mean_against_field": field, "elo": "a" * 10_000}]}
+    said = {"policies": policies, "ratings": ratings} | rules
     (tmp_path / "evaluation.json").write_text(json.dumps(said))
     target = tmp_path / "p.safetensors"
     assert export([f"prey={run.root}", str(target), "--evaluation", f"{tmp_path}/evaluation.json"]) == 0
     evaluation = read_policies(target)["prey"].card.evaluation
-    assert evaluation is not None and (evaluation["rating"], evaluation["episodes"]) == (entry, 7)
+    assert evaluation == rules | {"mean_against_field": field, "field": {"prey": 1, "predator": 3}}
     capsys.readouterr()
     told = refused(capsys, f"prey={run.root}:member_00@3", str(target), "--evaluation", f"{tmp_path}/evaluation.json")
-    assert told.endswith("this policy did not play in it; evaluate it first")
+    assert told.endswith("this prey did not play in it; evaluate it first")
+
+
+@pytest.mark.parametrize("text", ["", "[" * 10_000, "NaN", "{}", '{"episodes": "x"}', '{"episodes": 1e999}'])
+def test_what_is_no_evaluation_is_refused_in_a_line(run, tmp_path, capsys, text):
+    (tmp_path / "e.json").write_text(text)
+    assert "not an evaluation.json" in refused(capsys, str(run.root), "--evaluation", f"{tmp_path}/e.json")
+
+
+def test_a_pipe_is_not_waited_for(run, tmp_path, capsys):
+    os.mkfifo(tmp_path / "e.json")
+    assert "is not a regular file" in refused(capsys, str(run.root), "--evaluation", f"{tmp_path}/e.json")
+
+
+def test_without_a_lineage_the_card_does_not_make_one_up(run, tmp_path, capsys):
+    target = tmp_path / "p.safetensors"
+    assert export([f"prey={run.root}:member_00@3", str(target)]) == 0  # of which the lineage knows nothing
+    card = read_policies(target)["prey"].card
+    assert (card.ancestry, card.schedule) == (None, None)
+    assert "does not tell where it came from" in capsys.readouterr().err
 
 
 def test_mistakes_are_told_in_a_line_and_nothing_is_written(run, tmp_path, capsys):

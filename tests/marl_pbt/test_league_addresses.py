@@ -8,7 +8,7 @@ import pytest
 from marl_pbt.league.addresses import find
 from marl_pbt.protocols import UserError
 from marl_pbt.snapshot import encode
-from tests.marl_pbt.saved_runs import Line, config_file, plan_of, saved_run
+from tests.marl_pbt.saved_runs import Line, config_file, origin_of, plan_of, saved_run
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_run_is_the_best_policy_of_each_species(runs):
     for text in ("a", str(runs / "a"), f"{runs}/a/"):
         (found,) = find(text, runs)
         assert (found.label, found.address, found.species) == ("a", text, None)
-        assert {name: policy.card.origin for name, policy in found.policies.items()} == {
+        assert {name: origin_of(policy.card) for name, policy in found.policies.items()} == {
             "predator": "member_01@4",
             "prey": "member_01@4",
         }
@@ -59,7 +59,7 @@ def test_a_run_has_its_name_also_from_inside(runs, monkeypatch):
 def test_a_member_is_its_newest_checkpoint_between_intervals(runs):
     assert labels("b:member_01", runs) == ["b:member_01@10"]
     (found,) = find("b:member_00", runs)
-    assert {policy.card.origin for policy in found.policies.values()} == {"member_00@12"}
+    assert {origin_of(policy.card) for policy in found.policies.values()} == {"member_00@12"}
     assert list(found.policies) == ["predator", "prey"]
 
 

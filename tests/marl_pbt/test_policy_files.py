@@ -17,7 +17,7 @@ from marl_pbt.policy_files import read_policies
 from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, encode
 from tests.marl_pbt.command import toy_config, train
 from tests.marl_pbt.refused_files import refusal
-from tests.marl_pbt.saved_runs import Line, config_file, forged, plan_of, saved_run, with_header, with_text
+from tests.marl_pbt.saved_runs import Line, config_file, forged, origin_of, plan_of, saved_run, with_header, with_text
 
 ZIP = "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
 HEADER = "not a snapshot, or truncated: its header does not fit into it"
@@ -44,7 +44,11 @@ def path(tmp_path):
 def test_a_policys_file_is_read_whole_without_its_optimizer(path, policy):
     path.write_bytes(encode(policy))
     (found,) = read_policies(path).values()
-    assert (found.card.species, found.card.origin, found.card.learner) == ("predator", "member_01@4", "agents.ppo:kind")
+    assert (found.card.species, origin_of(found.card), found.card.learner) == (
+        "predator",
+        "member_01@4",
+        "agents.ppo:kind",
+    )
     assert found.tensors.keys() == {name for name in policy.tensors if name.startswith("policy/")}
     assert all((found.tensors[name] == policy.tensors[name]).all() for name in found.tensors)
 

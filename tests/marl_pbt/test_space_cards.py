@@ -1,4 +1,4 @@
-"""Spaces as JSON: equal cards are equal spaces, and a card of a stranger's makes nothing large."""
+"""Spaces as JSON: equal cards are equal spaces, and a card of a stranger's can be shown."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text
 
-from marl_pbt.space_cards import MAX_ELEMENTS, card_of, space_of, space_text
+from marl_pbt.space_cards import card_of, space_text
 
 SPACES = [
     Box(0, 255, (7, 7, 4), np.uint8),
@@ -31,14 +31,9 @@ WITHOUT = [Dict({"a": Discrete(3)}), MultiBinary(4), Text(5)]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=str)
-def test_a_card_survives_json_and_makes_the_space_again(space):
+def test_a_card_survives_json(space):
     card = card_of(space)
-    read = json.loads(json.dumps(card, allow_nan=False))
-    assert read == card
-    again = space_of(read)
-    assert again == space
-    assert again.dtype == space.dtype
-    assert card_of(again) == card
+    assert json.loads(json.dumps(card, allow_nan=False)) == card
 
 
 def test_cards_differ_where_spaces_do():
@@ -47,11 +42,9 @@ def test_cards_differ_where_spaces_do():
 
 
 @pytest.mark.parametrize("space", WITHOUT, ids=str)
-def test_other_spaces_are_told_apart_by_their_text_and_cannot_be_made_from_it(space):
+def test_other_spaces_are_told_apart_by_their_text(space):
     card = card_of(space)
     assert json.loads(json.dumps(card)) == card
-    with pytest.raises(ValueError, match="cannot be made from its card"):
-        space_of(card)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +80,6 @@ BOX = card_of(SPACES[0])
         BOX | {"shape": [None]},
         BOX | {"shape": [7, 7, 5], "low": [0, 1]},
         BOX | {"shape": [10**9] * 4},
-        BOX | {"shape": [MAX_ELEMENTS + 1]},
         BOX | {"dtype": "object"},
         BOX | {"dtype": "no dtype"},
         BOX | {"dtype": 3},
@@ -105,7 +97,5 @@ BOX = card_of(SPACES[0])
     ],
     ids=repr,
 )
-def test_what_is_no_card_is_refused_and_still_has_a_text(card):
-    with pytest.raises(ValueError):
-        space_of(card)
+def test_what_is_no_card_has_a_text_all_the_same(card):
     assert len(space_text(card)) < 250
