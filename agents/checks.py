@@ -40,8 +40,9 @@ def is_legal(value: Any, spec: HyperparameterSpec) -> bool:
         return isinstance(value, bool if spec.kind == "bool" else str)
     if isinstance(value, bool) or not isinstance(value, int if spec.kind == "int" else (int, float)):
         return False
-    above = value > spec.low if spec.low_is_open else value >= spec.low
-    return math.isfinite(value) and above and value <= spec.high
+    if isinstance(value, float) and not math.isfinite(value):  # an int may be too large to be asked
+        return False
+    return (value > spec.low if spec.low_is_open else value >= spec.low) and value <= spec.high
 
 
 def typed(value: Any, spec: HyperparameterSpec) -> HyperparameterValue:

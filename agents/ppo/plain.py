@@ -30,7 +30,7 @@ def plain_ppo(
     Args:
         architecture: As `agents.ppo.architecture.describe_architecture` gives it.
         spaces: Observation and action space of one agent.
-        hyperparameters: Those of them that Stable-Baselines3 knows are put in force.
+        hyperparameters: Legal ones; those of them that Stable-Baselines3 knows are put in force.
         policy_class: Of its policy.
     """
     given = hyperparameters or {}

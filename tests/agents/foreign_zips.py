@@ -65,6 +65,10 @@ def with_records(path, change):
     return with_entries(path, policy=zipped(change(records)))
 
 
+def with_pickle(path, pickled):
+    return with_records(path, lambda records: {**records, "archive/data.pkl": pickled})
+
+
 def as_weights(tensors):
     file = io.BytesIO()
     torch.save(tensors, file)

@@ -1,7 +1,9 @@
 """Policies leave for Stable-Baselines3 and ONNX, and answer there as they do here."""
 
+import dataclasses
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -245,7 +247,33 @@ def test_tensors_and_spaces_that_do_not_fit_are_refused(suffix):
     ]
     for changed, fault in others:
         with pytest.raises(ValueError, match=fault):
-            kind.export_policy(type(good)(**{**vars(good), **changed}), suffix)
+            kind.export_policy(dataclasses.replace(good, **changed), suffix)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".onnx"])
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("learning_rate", -1.0, "must be a finite float > 0, got -1.0"),
+        ("learning_rate", True, "must be a finite float > 0, got True"),
+        ("clip_range", None, "must be a finite float > 0, got None"),
+        ("batch_size", 1, "must be an int ≥ 2, got 1"),
+        ("n_epochs", 10**400, "must be an int ≥ 1 that a float can hold, got 1000"),
+        ("gamma", float("nan"), "must be a finite float ≥ 0 and ≤ 1, got nan"),
+        ("learnin_rate", 1e-3, "unknown hyperparameter; did you mean 'learning_rate'?"),
+    ],
+)
+def test_hyperparameters_that_are_not_legal_are_refused(name, value, fault, suffix):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'hyperparameters.{name}: {fault}')}"):
+        kind.export_policy(portable(hyperparameters={name: value}), suffix)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".onnx"])
+def test_weights_that_are_finite_and_make_something_else_are_refused_in_a_line(suffix):
+    good = portable()
+    large = {name: np.full_like(array, 1e37) for name, array in good.tensors.items()}
+    with pytest.raises(ValueError, match=r"^policy: weights are so large that .* is not finite$"):
+        kind.export_policy(dataclasses.replace(good, tensors=large), suffix)
 
 
 def test_answers_of_another_policy_are_found_out():
@@ -253,11 +281,11 @@ def test_answers_of_another_policy_are_found_out():
     probe.check_numbers("logits", probe.logits + np.float32(1e-6))
     probe.check_actions(probe.logits.argmax(axis=1))
     for what in ("logits", "values"):
-        with pytest.raises(RuntimeError, match=f"{what} differ by"):
+        with pytest.raises(ValueError, match=f"{what} differ by"):
             probe.check_numbers(what, getattr(other, what))
-        with pytest.raises(RuntimeError, match="differ by inf"):
+        with pytest.raises(ValueError, match="differ by inf"):
             probe.check_numbers(what, getattr(probe, what)[:1])
-        with pytest.raises(RuntimeError, match="differ by nan"):
+        with pytest.raises(ValueError, match="differ by nan"):
             probe.check_numbers(what, getattr(probe, what) * np.float32(np.nan))
-    with pytest.raises(RuntimeError, match="chosen action"):
+    with pytest.raises(ValueError, match="chosen action"):
         probe.check_actions(other.logits.argmax(axis=1))

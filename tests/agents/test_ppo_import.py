@@ -1,6 +1,8 @@
 """Weights come in from Stable-Baselines3's zips where they fit; where not, the error says what would."""
 
 import json
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -20,6 +22,7 @@ from tests.agents.foreign_zips import (
     weights_in,
     with_attributes,
     with_entries,
+    with_records,
 )
 from tests.agents.portable_policies import NETS, WINDOW, interface_of, portable, sampled, settings_of
 
@@ -154,17 +157,57 @@ def test_weights_that_are_no_float32_numbers_are_refused(tmp_path):
         "names 'torch DoubleStorage', which weights do not need": {**good, name: good[name].double()},
         "action_net.bias': missing": {key: tensor for key, tensor in good.items() if key != name},
         "'log_std': no tensor of an MLP": {**good, "log_std": good[name]},
-        "'7': no tensor of an MLP": {**good, 7: good[name]},
-        "must be (9, 16) float32, got (9, 16, 1)": {**good, "action_net.weight": good["action_net.weight"][..., None]},
-        "something else than tensors by name": {**good, name: 1.0},
+        "a dict with keys that are no strings": {**good, 7: good[name]},
+        "must have the shape (9, 16), has (9, 16, 1)": {
+            **good,
+            "action_net.weight": good["action_net.weight"][..., None],
+        },
+        "its observations have 1 numbers": {**good, "mlp_extractor.policy_net.0.weight": torch.tensor([[1.0]])},
+        "something else than tensors by name": {**good, name: 1},
         "it has 1 actions, this species 9": {**good, name: torch.tensor(1.0)},
     }
     for fault, tensors in faults.items():
         assert fault in refusal(with_entries(path, policy=as_weights(tensors)), **settings_of(policy))
 
 
-def test_taking_weights_in_leaves_torchs_generator_alone(tmp_path):
+def test_weights_without_hidden_layers_may_have_any_shape_and_are_refused(tmp_path):
+    policy = portable(net_arch={"pi": [], "vf": []})
+    path = saved(tmp_path, policy)
+    tensors = {**weights_in(path), "action_net.weight": torch.tensor(1.0)}
+    fault = refusal(with_entries(path, policy=as_weights(tensors)), **settings_of(policy))
+    assert fault == "its observations have 1 numbers, those of this species 196"
+
+
+def test_weights_that_are_views_of_one_storage_come_in_too(tmp_path):
     policy = portable()
-    path, before = saved(tmp_path, policy), torch.get_rng_state()
-    taken_in(path, **settings_of(policy))
-    assert torch.equal(torch.get_rng_state(), before)
+    path = saved(tmp_path, policy)
+    good = weights_in(path)
+    flat, views, end = torch.cat([tensor.flatten() for tensor in good.values()]), {}, 0
+    for name, tensor in good.items():
+        views[name] = flat[end : end + tensor.numel()].view(tensor.shape)
+        end += tensor.numel()
+    tensors = taken_in(with_entries(path, policy=as_weights(views)), **settings_of(policy))
+    assert all(tensors[name].tobytes() == array.tobytes() for name, array in policy.tensors.items())
+
+
+def test_weights_of_a_graphics_card_or_a_big_endian_machine_come_in_too(tmp_path):
+    policy = portable()
+
+    def abroad(records):
+        swapped = {name: swap(each) for name, each in records.items() if name.startswith("archive/data/")}
+        moved = records["archive/data.pkl"].replace(b"\3\0\0\0cpu", b"\6\0\0\0cuda:0")
+        assert moved != records["archive/data.pkl"]
+        return {**records, **swapped, "archive/data.pkl": moved, "archive/byteorder": b"big"}
+
+    tensors = taken_in(with_records(saved(tmp_path, policy), abroad), **settings_of(policy))
+    assert all(tensors[name].tobytes() == array.tobytes() for name, array in policy.tensors.items())
+
+
+def swap(content):
+    return np.frombuffer(content, ">f4").astype("<f4").tobytes()
+
+
+def test_taking_weights_in_needs_neither_torch_nor_sb3():
+    script = "import sys, agents.ppo.importing; print({'torch', 'stable_baselines3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from agents.checks import checked_values, range_of
+from agents.ppo.settings import HYPERPARAMETERS
 from marl_pbt.protocols import UserError
 
 if TYPE_CHECKING:
-    from marl_pbt.protocols import PortablePolicy
+    from marl_pbt.protocols import HyperparameterValue, PortablePolicy
 
 FORMATS: Mapping[str, str] = {
     ".zip": "Stable-Baselines3 zip, opened with PPO.load",
@@ -22,12 +24,14 @@ FORMATS: Mapping[str, str] = {
 
 
 def export_policy(policy: PortablePolicy, suffix: str) -> bytes:
-    """The content of a file of this format.
+    """The content of a file of this format; the policy may be a stranger's.
 
     Raises:
         UserError: There is no such format, or a package is missing.
-        ValueError: Tensors or spaces do not fit the architecture.
+        ValueError: Tensors or spaces do not fit the architecture, a hyperparameter is unknown or not legal, what the
+            policy answers is not finite, or the file, read back, does not answer as the policy does.
     """
+    _check_hyperparameters(policy.hyperparameters)
     if suffix == ".zip":
         from agents.ppo.exporting.sb3_zip import sb3_zip
 
@@ -37,6 +41,16 @@ def export_policy(policy: PortablePolicy, suffix: str) -> bytes:
 
         return onnx_file(policy)
     raise UserError(f"export to {suffix or 'a file without suffix'}: no such format; known are {', '.join(FORMATS)}")
+
+
+def _check_hyperparameters(given: Mapping[str, HyperparameterValue]) -> None:
+    """Stable-Baselines3 would stumble over some that are not legal, and believe others."""
+    for name, value in given.items():
+        try:
+            checked_values("hyperparameters", {name: value}, HYPERPARAMETERS)
+        except OverflowError:
+            rule = f"{range_of(HYPERPARAMETERS[name])} that a float can hold"
+            raise ValueError(f"hyperparameters.{name}: must be {rule}, got {value!r:.40}…") from None
 
 
 __all__ = ["FORMATS", "export_policy"]

@@ -22,8 +22,8 @@ def onnx_file(policy: PortablePolicy) -> bytes:
 
     Raises:
         UserError: The package onnx is not installed.
-        ValueError: Tensors or spaces do not fit the architecture.
-        RuntimeError: What was written does not answer as the policy does.
+        ValueError: Tensors or spaces do not fit the architecture, an answer is not finite, or what was written does not
+            answer as the policy does.
     """
     try:
         import onnx

@@ -40,7 +40,7 @@ class Probe:
         """Make sure that each of the actions `(rows,)` is one of those that are best within rounding.
 
         Raises:
-            RuntimeError: It is not.
+            ValueError: It is not.
         """
         chosen = self.logits[np.arange(len(actions)), actions]
         _check("the chosen action's logit", chosen, self.logits.max(axis=1))
@@ -49,7 +49,7 @@ class Probe:
         """Make sure that `logits` or `values` are the same within rounding.
 
         Raises:
-            RuntimeError: They are not.
+            ValueError: They are not.
         """
         _check(what, numbers, getattr(self, what))
 
@@ -58,7 +58,7 @@ def probe_of(policy: PortablePolicy) -> Probe:
     """Ask our own policy.
 
     Raises:
-        ValueError: Tensors or spaces do not fit the architecture, or a value is not finite.
+        ValueError: Tensors or spaces do not fit the architecture, or a value is not finite, or an answer is not.
     """
     check_tensors(policy.architecture, policy.tensors, levels=("policy",))
     both = (policy.observation_space, policy.action_space)
@@ -66,14 +66,17 @@ def probe_of(policy: PortablePolicy) -> Probe:
     model = plain_ppo(policy.architecture, both, policy_class=DiscretePolicy)
     put_weights(model, policy.architecture, policy.tensors)
     observations = _made_up(policy.architecture, np.random.default_rng(0))
-    return Probe(observations, *logits_and_values(cast("DiscretePolicy", model.policy), observations))
+    answers = logits_and_values(cast("DiscretePolicy", model.policy), observations)
+    if not all(np.isfinite(numbers).all() for numbers in answers):
+        raise ValueError("policy: weights are so large that what it makes of an observation is not finite")
+    return Probe(observations, *answers)
 
 
 def _check(what: str, numbers: NDArray[Any], wanted: NDArray[Any]) -> None:
     error = float(np.abs(numbers - wanted).max()) if numbers.shape == wanted.shape else float("inf")
     limit = TOLERANCE * max(1.0, float(np.abs(wanted).max()))
     if not error <= limit:
-        raise RuntimeError(f"the exported policy, read back, is another: {what} differ by {error:g} > {limit:g}")
+        raise ValueError(f"the exported policy, read back, is another: {what} differ by {error:g} > {limit:g}")
 
 
 def _made_up(architecture: Mapping[str, Any], rng: np.random.Generator) -> NDArray[Any]:

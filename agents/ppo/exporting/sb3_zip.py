@@ -26,8 +26,8 @@ def sb3_zip(policy: PortablePolicy) -> bytes:
     model's attribute `reward_scale` says by what rewards were multiplied: train on with rewards scaled so.
 
     Raises:
-        ValueError: Tensors or spaces do not fit the architecture.
-        RuntimeError: What was written does not answer as the policy does.
+        ValueError: Tensors or spaces do not fit the architecture, an answer is not finite, or what was written does not
+            answer as the policy does.
     """
     probe = probe_of(policy)
     tensors = policy.tensors

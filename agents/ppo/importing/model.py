@@ -7,20 +7,21 @@ JSON leaves out is not held against the file, with one exception: an image's ord
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from agents.ppo.architecture import policy_shapes
 from agents.ppo.channels import channels_first_shape, is_transposed_by_sb3
-from agents.ppo.sb3_archive import ForeignFileError
+from agents.ppo.importing.files import ForeignFileError
 from agents.ppo.settings import ACTIVATIONS
 
 _CLASSES = {f"<class 'torch.nn.modules.activation.{name}'>": key for key, name in ACTIVATIONS.items()}
 """As Stable-Baselines3 writes a class into JSON → name in the config."""
 _DEFAULT_CLASS = "<class 'torch.nn.modules.activation.Tanh'>"
 _FLATTEN = "<class 'stable_baselines3.common.torch_layers.FlattenExtractor'>"
+_REPR = reprlib.Repr()
+_REPR.maxstring = 80
 _HEADS = {"pi": ("mlp_extractor.policy_net", "action_net"), "vf": ("mlp_extractor.value_net", "value_net")}
 
 
@@ -80,20 +81,17 @@ def saw_channels_first(architecture: Mapping[str, Any], attributes: Mapping[str,
     return False
 
 
-def check_shapes(architecture: Mapping[str, Any], state: Any, key: str) -> None:
-    """Compare the weights' names, shapes and dtypes with the architecture's.
+def check_shapes(architecture: Mapping[str, Any], found: Mapping[str, tuple[int, ...]], key: str) -> None:
+    """Compare the weights' names and shapes with the architecture's.
 
     Args:
         architecture: What the settings give.
-        state: What `policy.pth` holds.
+        found: Shapes of the tensors in `policy.pth`, by name; no length is 0.
         key: Of the setting `net_arch`.
 
     Raises:
         ForeignFileError: They differ; says which `net_arch` would fit where that is all.
     """
-    if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
-        raise ForeignFileError("policy.pth: holds something else than tensors by name")
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     layers = {net: _widths(found, body) for net, (body, _) in _HEADS.items()}
     wanted = policy_shapes({**architecture, "net_arch": layers})
     for fault, names in (
@@ -101,16 +99,15 @@ def check_shapes(architecture: Mapping[str, Any], state: Any, key: str) -> None:
         ("missing", wanted.keys() - found.keys()),
     ):
         if names:
-            raise ForeignFileError(f"policy.pth: {_shown(min(map(str, names)))}: {fault}")
+            raise ForeignFileError(f"policy.pth: {_shown(min(names))}: {fault}")
     _check_ends(architecture, found, layers)
     if layers != architecture["net_arch"]:
         cure = f"`learner.settings.{key}: {_net_arch(layers)}` would fit"
         own = _net_arch(architecture["net_arch"])
         raise ForeignFileError(f"its hidden layers have {_net_arch(layers)} units, those of the settings {own}; {cure}")
     for name, shape in wanted.items():
-        if found[name] != shape or state[name].dtype != torch.float32:
-            got = f"{found[name]} {state[name].dtype}"
-            raise ForeignFileError(f"policy.pth: {name}: must be {shape} float32, got {got}")
+        if found[name] != shape:
+            raise ForeignFileError(f"policy.pth: {name}: must have the shape {shape}, has {found[name]}")
 
 
 def _check_ends(
@@ -121,7 +118,8 @@ def _check_ends(
     for net, (body, head) in _HEADS.items():
         first = found[f"{body}.0.weight" if layers[net] else f"{head}.weight"]
         if first[-1:] != (numbers,):
-            raise ForeignFileError(f"its observations have {first[-1]} numbers, those of this species {numbers}")
+            seen = math.prod(first[-1:])
+            raise ForeignFileError(f"its observations have {seen} numbers, those of this species {numbers}")
     actions = found["action_net.bias"]
     if actions != (architecture["n_actions"],):
         raise ForeignFileError(f"it has {math.prod(actions)} actions, this species {architecture['n_actions']}")
@@ -142,5 +140,5 @@ def _net_arch(layers: Mapping[str, Sequence[int]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A stranger's word, in ASCII and not too long."""
-    return f"{value!a:.80}"
+    """A stranger's word, in ASCII, not too long and not too deep."""
+    return f"{_REPR.repr(value).encode('ascii', 'backslashreplace').decode():.80}"
