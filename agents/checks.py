@@ -40,9 +40,11 @@ def is_legal(value: Any, spec: HyperparameterSpec) -> bool:
         return isinstance(value, bool if spec.kind == "bool" else str)
     if isinstance(value, bool) or not isinstance(value, int if spec.kind == "int" else (int, float)):
         return False
-    if isinstance(value, float) and not math.isfinite(value):  # an int may be too large to be asked
-        return False
-    return (value > spec.low if spec.low_is_open else value >= spec.low) and value <= spec.high
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        is_finite = False
+    return is_finite and (value > spec.low if spec.low_is_open else value >= spec.low) and value <= spec.high
 
 
 def typed(value: Any, spec: HyperparameterSpec) -> HyperparameterValue:
@@ -64,7 +66,7 @@ def checked_values(
             raise ValueError(unknown(f"{species}.{name}", name, specs, "hyperparameter"))
         value = given.item() if hasattr(given, "item") else given
         if not is_legal(value, specs[name]):
-            raise ValueError(f"{species}.{name}: must be {range_of(specs[name])}, got {value!r}")
+            raise ValueError(f"{species}.{name}: must be {range_of(specs[name])}, got {value!r:.40}")
         checked[name] = typed(value, specs[name])
     return checked
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.spread import spread
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.lineage_store import read_lineage
 
 REPOSITORY = Path(__file__).parents[1]

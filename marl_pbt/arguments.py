@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,21 @@ def told(stopped: str = "stopped") -> Iterator[Outcome]:
         outcome.code = 130
 
 
+def show(lines: Iterable[str]) -> None:
+    """Write lines to standard output; what its encoding does not have becomes `?`."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    for line in lines:
+        told = "\n".join(_printable(each) for each in line.split("\n"))
+        sys.stdout.write(told.encode(encoding, errors="replace").decode(encoding) + "\n")
+
+
 def _shown(line: str) -> str:
     """Fit for a terminal, whatever a stranger's file or its name put into it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line[:MAX_LINE])
+    return _printable(line[:MAX_LINE])
+
+
+def _printable(line: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def positive(text: str) -> int:

@@ -10,6 +10,8 @@ VERBS = {
     "train": "train a population (python -m marl_pbt.train)",
     "evaluate": "let saved policies play each other, and rate them (python -m marl_pbt.evaluate)",
     "watch": "see them play, in a window or as a film (python -m marl_pbt.watch)",
+    "lineage": "show who descends from whom, and the schedules that came of it (python -m marl_pbt.lineage)",
+    "replay": "live through an ancestry, or its schedule, once more (python -m marl_pbt.replay)",
     "export": "write a policy for other tools (python -m marl_pbt.export)",
     "import": "read weights from a Stable-Baselines3 zip (python -m marl_pbt.import)",
     "check_env": "check a PettingZoo parallel environment (python -m marl_pbt.check_env)",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from marl_pbt.selection import Ranking, Selection
+from marl_pbt.selection import DonorChoice, Ranking, Selection, uniform_donor
 from marl_pbt.standings import BoardRow, Score
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Rules:
     """What decides over an exploit; the config's `pbt` section in the form that decides.
 
     Attributes:
-        selection: Who is a loser, who may be a donor.
+        selection: Whom a member may copy.
         population: N.
         burn_in: Agent steps (or what the clock counts) before the first exploit.
         quorum: More than this share of the members must be ranked; 1 for all of them.
@@ -27,6 +27,8 @@ class Rules:
         min_gap_standard_errors: The same in pooled standard errors.
         maximize: True when a larger score is better.
         compare: At the same ready point, or everyone's newest.
+        donor: Which of those that a member may copy it does copy.
+        rescue_top: From this share of the ranked a member whose score is not finite takes its donor.
     """
 
     selection: Selection
@@ -37,6 +39,8 @@ class Rules:
     min_gap_standard_errors: float = 1.0
     maximize: bool = True
     compare: Literal["equal_progress", "latest"] = "equal_progress"
+    donor: DonorChoice = uniform_donor
+    rescue_top: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Decision:
     Attributes:
         donor: The donor's row as it was read, or None: go on.
         reason: `exploit`, `not_finite` (an exploit too), or why not: `burn_in`, `pending`, `no_quorum`,
-            `not_among_worst`, `no_donor`, `gap_too_small`, `caught_up`, `alone`; the member adds `control`,
+            `not_selected`, `no_donor`, `gap_too_small`, `caught_up`, `alone`; the member adds `control`,
             `finished`, `donor_unreadable` and `donor_does_not_fit`.
         compared_at: The generation at which scores were compared; 0 for none.
         why: Rank, gap, quorum, for the lineage.
@@ -104,9 +108,10 @@ def _among_ranked(
         "ranked": len(ranking.order),
         "quorum": rules.quorum,
     }
-    if own not in rules.selection.losers(ranking):
-        return Decision(None, "not_among_worst", generation, why)
-    donors = _copyable(question, rules.selection.donors(ranking))
+    selected = rules.selection.donors(own, ranking, rng)
+    if not selected:
+        return Decision(None, "not_selected", generation, why)
+    donors = _copyable(question, selected)
     if rules.compare == "equal_progress":  # a copy made since then is not what earned the score of then
         donors = [row for row in donors if row.last_exploit < generation]
     if not donors:
@@ -117,7 +122,7 @@ def _among_ranked(
     still_better = [row for row in better if _is_better_now(row, question.own, rules)]
     if not still_better:
         return Decision(None, "caught_up", generation, why | _gaps(ranking, rules, better[0].member, own))
-    donor = still_better[int(rng.integers(len(still_better)))]
+    donor = _chosen(still_better, rules, ranking, rng)
     return Decision(donor, "exploit", generation, why | _gaps(ranking, rules, donor.member, own))
 
 
@@ -125,12 +130,17 @@ def _any_sound_donor(question: Question, rules: Rules, rng: np.random.Generator)
     """For a member whose score is not finite: one of the best that there are, without quorum or gap."""
     sound = {row.member: row.newest for row in question.others if row.newest is not None and row.newest.is_finite}
     ranking = Ranking.of(sound, rules.maximize, rng)
-    top = rules.selection.donors(ranking) or ranking.order[:1]
+    top = ranking.best(rules.rescue_top) or ranking.order[:1]
     donors = _copyable(question, top) or _copyable(question, ranking.order)
     if not donors:
         return Decision(None, "no_donor", why={"ranked": len(ranking.order), "score": "not finite"})
-    donor = donors[int(rng.integers(len(donors)))]
+    donor = _chosen(donors, rules, ranking, rng)
     return Decision(donor, "not_finite", question.own.generation, {"ranked": len(ranking.order), "score": "not finite"})
+
+
+def _chosen(donors: Sequence[BoardRow], rules: Rules, ranking: Ranking, rng: np.random.Generator) -> BoardRow:
+    chosen = rules.donor([row.member for row in donors], ranking, rng)
+    return next(row for row in donors if row.member == chosen)
 
 
 def _comparable(question: Question, rules: Rules) -> tuple[int, dict[int, Score]]:

@@ -10,13 +10,20 @@ import numpy as np
 
 from marl_pbt.constraints import repair
 from marl_pbt.decision import Rules
-from marl_pbt.explore import Change, Perturb
+from marl_pbt.explore import Change, Experience, Explorer
 from marl_pbt.hyperparameters import Hyperparameter
 from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Clocks, HyperparameterValue, OptimizerState
 from marl_pbt.streams import stream
 
 TimeAttr = Literal["agent_steps", "env_steps", "updates", "seconds"]
+Control = Literal["pbt", "random_search", "exploit_only", "explore_only", "nothing"]
+CopyMode = Literal["weights+hyperparameters", "weights", "hyperparameters", "nothing"]
+
+DRAWING = ("pbt", "random_search", "exploit_only", "explore_only")
+"""Controls whose members start at draws; the others at the learner's own settings."""
+EXPLOITING = ("pbt", "exploit_only")
+EXPLORING = ("pbt", "explore_only")
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,14 @@ class Evolution:
         time_attr: Which clock intervals are measured in.
         interval: Progress between two ready points.
         stop: Progress at which a member is done; it ends at its next ready point.
-        control: `pbt`, or `nothing`: N runs of the learner's own settings.
+        control: `pbt`; or without some of it, for comparison. `random_search`: members start at their draws and keep
+            them. `exploit_only`: members copy, but values never move. `explore_only`: nobody copies; values move at
+            every ready point after the burn-in, the best members' too. `nothing`: N runs of the learner's settings.
+        copied: What an exploit takes from the donor; it is explored in any case, one's own values where the donor's are
+            not taken.
         rules: What decides over an exploit.
         score_rules: What makes a score.
-        explorer: How hyperparameters move after an exploit.
+        explorer: How hyperparameters move in an explore.
         declared: Per species: what may change.
         optimizer_state: What becomes of the optimiser's moments in an exploit.
         cards: Per species: what a policy's file says of how to rebuild it, JSON-able.
@@ -41,18 +52,34 @@ class Evolution:
     time_attr: TimeAttr
     interval: float
     stop: float
-    control: Literal["pbt", "nothing"]
+    control: Control
     rules: Rules
     score_rules: ScoreRules
-    explorer: Perturb
+    explorer: Explorer
     declared: Mapping[str, tuple[Hyperparameter, ...]]
     optimizer_state: OptimizerState = "reset"
+    copied: CopyMode = "weights+hyperparameters"
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def exploits(self) -> bool:
         """False where nobody ever copies."""
-        return self.control == "pbt"
+        return self.control in EXPLOITING
+
+    @property
+    def explores(self) -> bool:
+        """False where hyperparameters never move."""
+        return self.control in EXPLORING
+
+    @property
+    def copies_weights(self) -> bool:
+        """True where an exploit replaces the policy, and with it the ancestry."""
+        return self.copied in ("weights+hyperparameters", "weights")
+
+    @property
+    def copies_hyperparameters(self) -> bool:
+        """True where an exploit takes the donor's hyperparameters."""
+        return self.copied in ("weights+hyperparameters", "hyperparameters")
 
     def progress(self, clocks: Clocks) -> float:
         """The clock that counts."""
@@ -65,14 +92,14 @@ class Evolution:
     def initial(
         self, species: str, member: int, settings: Mapping[str, HyperparameterValue]
     ) -> dict[str, HyperparameterValue]:
-        """Where a fresh member starts: drawn per declaration; without PBT, nothing but the learner's settings.
+        """Where a fresh member starts: drawn per declaration; with control `nothing`, the learner's settings.
 
         Args:
             species: Whose.
             member: Its index.
             settings: All of the learner's values, which constraints may speak of.
         """
-        if self.control == "nothing":
+        if self.control not in DRAWING:
             return {}
         rng = stream(self.seed, f"initial/{species}", member)
         drawn = {each.name: each.draw_initial(rng) for each in self.declared.get(species, ())}
@@ -80,10 +107,14 @@ class Evolution:
         return {name: repaired[name] for name in drawn}
 
     def explore(
-        self, species: str, values: Mapping[str, HyperparameterValue], rng: np.random.Generator
+        self,
+        species: str,
+        values: Mapping[str, HyperparameterValue],
+        rng: np.random.Generator,
+        experience: Experience | None,
     ) -> dict[str, Change]:
         """Move the declared hyperparameters of a species."""
-        return self.explorer.explore(values, self.declared.get(species, ()), rng)
+        return self.explorer.explore(values, self.declared.get(species, ()), rng, experience)
 
     def card(self, species: str) -> Mapping[str, Any]:
         """What a policy's file says of how to rebuild it."""

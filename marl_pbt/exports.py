@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marl_pbt.ancestry import Segment, ancestry, schedule
 from marl_pbt.config import load_config
 from marl_pbt.config.models import LearnerSection
 from marl_pbt.durable import write_durably
@@ -16,7 +17,6 @@ from marl_pbt.imports import load_object
 from marl_pbt.league.addresses import Found, find
 from marl_pbt.league.evaluation_file import read_evaluation
 from marl_pbt.league.place import place_of
-from marl_pbt.lineage import Segment, ancestry, schedule
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.policy_files import EnvironmentCard, PolicyCard, SavedPolicy, SpacesCard
 from marl_pbt.protocols import Exports, Imports, Interface, LearnerKind, PortablePolicy, UserError
@@ -24,10 +24,9 @@ from marl_pbt.run_directory import member_name
 from marl_pbt.seats import Learned
 from marl_pbt.snapshot import Snapshot, encode
 from marl_pbt.space_cards import card_of
+from marl_pbt.targets import check_target, targets
 
 OWN_FORMAT = ".safetensors"
-SPECIES = "{species}"
-"""Stands for the species in the name of a file to write."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +96,10 @@ def deliver(parcels: Sequence[Parcel], files: Sequence[str]) -> list[Path]:
     Raises:
         UserError: A format is not known, a folder is missing, or a file would be written twice.
     """
-    contents: dict[Path, bytes] = {}
-    for parcel in parcels:
-        for name in files:
-            path = Path(name.replace(SPECIES, parcel.species))
-            if path in contents:
-                species = ", ".join(each.species for each in parcels)
-                raise UserError(
-                    f"{name}: there are policies of {species}; write {SPECIES} into the file's name, or "
-                    f"put one of them before the address: {parcel.species}=…"
-                )
-            _check_target(path)
-            contents[path] = _written(parcel, path)
+    of_species = {parcel.species: parcel for parcel in parcels}
+    contents = {
+        path: _written(of_species[species], path) for path, (species, _) in targets(files, list(of_species)).items()
+    }
     for path, data in contents.items():
         write_durably(path, data)
     return list(contents)
@@ -135,7 +126,7 @@ def take_in(path: Path, config: Path, overrides: Sequence[str], species: str, ta
     """
     if target.suffix != OWN_FORMAT:
         raise UserError(f"{target}: must end in {OWN_FORMAT}")
-    _check_target(target)
+    check_target(target)
     loaded = load_config(config, overrides).config
     if loaded.environment.make is None:
         raise UserError(f"{config}: names no environment, so there is nothing that the policy could play")
@@ -202,13 +193,6 @@ def _segment(segment: Segment) -> dict[str, Any]:
     return {"member": member_name(segment.member), "from_generation": segment.first, "to_generation": segment.last}
 
 
-def _check_target(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: {path.parent} is no folder")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file")
-
-
 def _written(parcel: Parcel, path: Path) -> bytes:
     if path.suffix == OWN_FORMAT:
         return _own_format(parcel.policy)
@@ -221,7 +205,7 @@ def _written(parcel: Parcel, path: Path) -> bytes:
     portable = PortablePolicy(card.architecture, parcel.policy.tensors, *parcel.spaces, card.hyperparameters)
     try:
         return kind.export_policy(portable, path.suffix)
-    except (ValueError, RuntimeError) as fault:  # what the seam says it may raise
+    except ValueError as fault:
         raise UserError(f"{path}: {fault}") from None
 
 

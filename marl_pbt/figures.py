@@ -61,5 +61,10 @@ def source_text(source: Source | None) -> str:
     return "" if source is None else f"{member_name(source.member)}@{source.generation}"
 
 
+def span(first: object, last: object) -> str:
+    """`3–10`, or `3` where both are the same."""
+    return f"{first}" if first == last else f"{first}–{last}"
+
+
 def _three_digits(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}" if abs(value) < 99.95 else f"{value:.0f}"

@@ -7,8 +7,9 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.decision import Decision, Question, decide
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.explore import Change, Experience
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, decode
 from marl_pbt.standings import BoardRow, Source
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Copied:
-    """The version whose weights were copied.
+    """The version that was copied.
 
     Attributes:
         snapshot: Whole.
@@ -49,7 +50,7 @@ def decide_whom_to_follow(member: Member, species: str) -> Decision:
 
 
 def copy_donor(member: Member, species: str, decision: Decision) -> tuple[Decision, Copied | None]:
-    """Copy the weights of one whole published version of the donor, where there is one that fits.
+    """Copy one whole published version of the donor, where there is one that fits; its weights, if weights are copied.
 
     Returns:
         The decision, without a donor where it was passed over; and what was copied.
@@ -62,30 +63,78 @@ def copy_donor(member: Member, species: str, decision: Decision) -> tuple[Decisi
         logger.warning("%s: donor %s could not be read; passed over", own, donor)
         return replace(decision, donor=None, reason="donor_unreadable"), None
     snapshot = decode(data, verify=False)
-    try:
-        member.learner.adopt(species, snapshot.tensors, member.evolution.optimizer_state)
-    except ValueError as fault:
-        logger.warning("%s: donor %s does not fit (%s); passed over", own, donor, fault)
-        return replace(decision, donor=None, reason="donor_does_not_fit"), None
-    return decision, Copied(snapshot, f"{zlib.crc32(data):08x}")
+    if member.evolution.copies_weights:
+        try:
+            member.learner.adopt(species, snapshot.tensors, member.evolution.optimizer_state)
+        except ValueError as fault:
+            logger.warning("%s: donor %s does not fit (%s); passed over", own, donor, fault)
+            return replace(decision, donor=None, reason="donor_does_not_fit"), None
+    why = {**decision.why, "copied": member.evolution.copied}
+    return replace(decision, why=why), Copied(snapshot, f"{zlib.crc32(data):08x}")
 
 
-def exploit(member: Member, species: str, decision: Decision, copied: Copied) -> LineageEvent:
-    """Go on as the donor's version, whose weights have been copied, with its hyperparameters."""
-    said = copied.snapshot.metadata
+def go_on(member: Member, species: str, decision: Decision, copied: Copied | None) -> list[LineageEvent]:
+    """Put the hyperparameters in force that the next interval is trained with.
+
+    An `exploit` is told where weights were copied, and only there: it is what ancestry follows. Where hyperparameters
+    alone were copied, or moved without a copy, that is an `explore`, and its operations say what was copied.
+
+    Returns:
+        What happened, for the lineage.
+    """
+    evolution, events = member.evolution, []
+    if copied is not None and evolution.copies_weights:
+        events.append(_exploit(member, species, decision, copied))
+    moves = evolution.explores and (copied is not None or _explores_alone(member))
+    takes = copied is not None and evolution.copies_hyperparameters and not evolution.copies_weights
+    if moves or takes:
+        events.append(_change(member, species, copied if takes else None, moves))
+    return events
+
+
+def _exploit(member: Member, species: str, decision: Decision, copied: Copied) -> LineageEvent:
+    """Go on as the donor's version, whose weights have been copied, with its hyperparameters or one's own."""
+    said, policy = copied.snapshot.metadata, member.policies[species]
     source = Source(said["member"], said["generation"])
-    member.learner.set_hyperparameters(species, said["hyperparameters"])
-    member.policies[species].replace_by(source, said["founder"], member.generation)
+    if member.evolution.copies_hyperparameters:
+        member.learner.set_hyperparameters(species, said["hyperparameters"])
+    score = None if said["score"] is None else said["score"]["mean"]
+    policy.replace_by(source, said["founder"], member.generation, score)
     return member.event("exploit", species, parent=source, checksum=copied.checksum, why=decision.why)
 
 
-def explore(member: Member, species: str) -> LineageEvent:
-    """Move away from the donor's hyperparameters; in force before the next optimiser step."""
-    evolution = member.evolution
-    rng = stream(evolution.seed, f"explore/{species}", member.index, member.generation)
-    changes = evolution.explore(species, member.learner.get_hyperparameters(species), rng)
+def _change(member: Member, species: str, taken_from: Copied | None, moves: bool) -> LineageEvent:
+    """Take somebody's hyperparameters, move them, or both; in force before the next optimiser step."""
+    evolution, policy = member.evolution, member.policies[species]
+    values, why, changes = member.learner.get_hyperparameters(species), {}, {}
+    if taken_from is not None:
+        said = taken_from.snapshot.metadata
+        why = {"hyperparameters_of": {"member": said["member"], "generation": said["generation"]}}
+        changes = {name: Change(values[name], value, "copied") for name, value in said["hyperparameters"].items()}
+    if moves:
+        rng = stream(evolution.seed, f"explore/{species}", member.index, member.generation)
+        begin = {**values, **{name: change.new for name, change in changes.items()}}
+        for name, change in evolution.explore(species, begin, rng, _experience(member, species)).items():
+            copied = f"{changes[name].operation} " if name in changes else ""
+            changes[name] = Change(values[name], change.new, copied + change.operation)
     member.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
-    return member.event("explore", species, parent=member.policies[species].parent, changes=changes)
+    policy.change_hyperparameters(member.generation)
+    return member.event("explore", species, parent=policy.parent, changes=changes, why=why)
+
+
+def _explores_alone(member: Member) -> bool:
+    """Whether values move now though nobody is copied: control `explore_only`, after burn-in and before the end."""
+    evolution = member.evolution
+    progress = evolution.progress(member.clocks)
+    return not evolution.exploits and evolution.rules.burn_in <= progress < evolution.stop
+
+
+def _experience(member: Member, species: str) -> Experience | None:
+    if not member.evolution.explorer.proposal.learns:
+        return None
+    others = _others(member, species)
+    gains = [*member.policies[species].gains, *(gain for row in others for gain in row.gains)]
+    return Experience(member.generation, gains, [row.hyperparameters for row in others if not row.is_retired])
 
 
 def _others(member: Member, species: str) -> list[BoardRow]:

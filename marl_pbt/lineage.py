@@ -1,188 +1,142 @@
-"""Lineage: the events of a run, and whose policy descends from whose."""
+"""`python -m marl_pbt.lineage RUN`: who descends from whom in a run, and the schedules that came of it."""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from marl_pbt.explore import Change
-from marl_pbt.protocols import Clocks, HyperparameterValue
-from marl_pbt.standings import Score, Source
+from marl_pbt.arguments import show, told
 
-SCHEMA = 1
-RETRACTING = ("restart", "resume")
-"""Kinds of events from which a member may live some generations again."""
+if TYPE_CHECKING:
+    from marl_pbt.told_lineage import ToldLineage
 
+_EPILOG = """\
+a run as a tree: founders, who copied whom at which generation and by its own agent steps, what lives now. A policy: its
+ancestry back to its founder, each copy, and every hyperparameter along it. Only the run's files are read, also while it
+goes on. A policy is that of a ready point, before what was copied at that very point.
 
-@dataclass(frozen=True)
-class LineageEvent:
-    """One row of the lineage store.
-
-    Attributes:
-        kind: `start`, `ready`, `exploit`, `explore`, `restart`, `resume`.
-        member: Index of the member.
-        policy: The species.
-        generation: Ready points passed.
-        clocks: The member's own clocks.
-        time: Seconds since the epoch, for people; order is by generation, never by time.
-        founder: The member with whose first weights this policy's ancestry began.
-        score: At a ready point, where there is one.
-        parent: What was copied.
-        hyperparameters: In force after the event.
-        changes: Old and new value with the operation, per name.
-        checksum: CRC-32 of the copied snapshot, hexadecimal.
-        why: Reason, rank, gap, quorum.
-    """
-
-    kind: str
-    member: int
-    policy: str
-    generation: int
-    clocks: Clocks
-    time: float
-    founder: int = 0
-    score: Score | None = None
-    parent: Source | None = None
-    hyperparameters: Mapping[str, HyperparameterValue] = field(default_factory=dict)
-    changes: Mapping[str, Change] = field(default_factory=dict)
-    checksum: str = ""
-    why: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def event_id(self) -> str:
-        """The same event has the same id however often it is told; restarts and resumes are told apart by time."""
-        tail = f"/{self.time:.3f}" if self.kind in RETRACTING else ""
-        return f"{self.member:02d}/{self.policy}/{self.generation}/{self.kind}{tail}"
-
-    def to_line(self) -> str:
-        """One line of strict JSON, without the line break."""
-        data = {"schema": SCHEMA, "id": self.event_id} | asdict(self)
-        data["score"] = None if self.score is None else self.score.to_json()
-        return json.dumps(data, allow_nan=False, ensure_ascii=False)
-
-    @classmethod
-    def from_line(cls, line: str) -> LineageEvent:
-        """The inverse of `to_line`.
-
-        Raises:
-            ValueError: It is not a whole event of a schema that is known.
-        """
-        try:
-            data = json.loads(line)
-            if data.pop("schema") != SCHEMA:
-                raise ValueError(f"schema must be {SCHEMA}")
-            data.pop("id")
-            data["clocks"] = Clocks(**data["clocks"])
-            data["score"] = None if data["score"] is None else Score.from_json(data["score"])
-            data["parent"] = None if data["parent"] is None else Source(**data["parent"])
-            data["changes"] = {name: Change(**change) for name, change in data["changes"].items()}
-            return cls(**data)
-        except (KeyError, TypeError, AttributeError) as fault:
-            raise ValueError(f"not a lineage event: {fault}") from fault
+examples:
+  python -m marl_pbt.lineage runs/a
+  python -m marl_pbt.lineage predator=runs/a --all
+  python -m marl_pbt.lineage runs/a:member_03@12
+  python -m marl_pbt.lineage runs/a --csv schedules.csv --svg 'lineage_{species}.svg'
+"""
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of an ancestry that one member lived.
-
-    Attributes:
-        member: Who.
-        first: The generation at which this stretch began, after the exploit that began it (0 at the founder's).
-        last: The generation up to which it was lived here.
-        events: The member's `start`, `ready`, `exploit` and `explore` events of this stretch, oldest first.
-    """
-
-    member: int
-    first: int
-    last: int
-    events: tuple[LineageEvent, ...]
-
-
-def ancestry(events: Iterable[LineageEvent], policy: str, member: int, generation: int) -> list[Segment]:
-    """The line of a member's policy back to its founder.
-
-    Args:
-        events: Of the run, in any order.
-        policy: The species.
-        member: Whose policy.
-        generation: As of which of its ready points, before an exploit at that very point.
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command.
 
     Returns:
-        Segments from the founder to the member; each begins with what was copied from the one before.
+        The exit code: 0 done, 2 the user's mistake, 130 interrupted.
     """
-    own = _by_member(events, policy)
-    segments: list[Segment] = []
-    while True:
-        line = own.get(member, [])
-        copy = next((e for e in reversed(line) if e.kind == "exploit" and e.generation < generation), None)
-        first = copy.generation if copy else 0
-        lived = tuple(e for e in line if _belongs(e, first, generation, has_copy=copy is not None))
-        segments.append(Segment(member, first, generation, lived))
-        if copy is None or copy.parent is None:
-            return segments[::-1]
-        member, generation = copy.parent.member, copy.parent.generation
+    arguments = _parser().parse_args(argv)
+    with told() as outcome:
+        from marl_pbt.told_lineage import told_lineage
+
+        lineage = told_lineage(arguments.address, arguments.runs_dir)
+        written = _write(lineage, arguments.csv, {".png": arguments.png, ".svg": arguments.svg})
+        sys.stderr.writelines(f"note: {notice}\n" for notice in lineage.notices)
+        if arguments.json:
+            show([_json(lineage)])
+        else:
+            show(map(str, written) if written else _text(lineage, arguments.all))
+    return outcome.code
 
 
-def schedule(segments: Sequence[Segment], hyperparameter: str) -> list[tuple[int, HyperparameterValue]]:
-    """The values of a hyperparameter along an ancestry.
-
-    Returns:
-        `(agent steps of the line since its founder, value)` at each change, oldest first.
-    """
-    points: list[tuple[int, HyperparameterValue]] = []
-    lived_before = 0
-    for segment in segments:
-        if not segment.events:
-            continue
-        start = segment.events[0].clocks.agent_steps
-        for event in segment.events:
-            value = event.hyperparameters.get(hyperparameter)
-            if value is not None and (not points or points[-1][1] != value):
-                points.append((lived_before + event.clocks.agent_steps - start, value))
-        lived_before += segment.events[-1].clocks.agent_steps - start
-    return points
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m marl_pbt.lineage",
+        description="Show who descends from whom in a run, and the schedules of hyperparameters that came of it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("address", metavar="RUN", help="[SPECIES=]RUN, or policies of it: RUN:MEMBER or RUN:MEMBER@GENERATION")
+    add("--all", action="store_true", help="show also the lines that died out")
+    add("--csv", metavar="FILE", help="write the schedules of the policies, or of each member's newest")
+    add("--png", metavar="FILE", help="draw who copied whom; {species} in the name stands for the species")
+    add("--svg", metavar="FILE", help="the same as vectors")
+    add("--json", action="store_true", help="print all of it as JSON")
+    add("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
+    return parser
 
 
-def standing(events: Iterable[LineageEvent]) -> list[LineageEvent]:
-    """The events that stand: a `restart` or `resume` takes back what its policy had told of later generations.
+def _write(lineage: ToldLineage, csv: str | None, pictures: dict[str, str | None]) -> list[Path]:
+    """All are made before the first is written."""
+    from marl_pbt.durable import write_durably
+    from marl_pbt.targets import SPECIES, targets
 
-    Args:
-        events: In the order they were told.
-    """
-    told: list[LineageEvent] = []
-    for event in events:
-        if event.kind in RETRACTING:
-            told = [each for each in told if not _is_taken_back(each, event)]
-        told.append(event)
-    return told
-
-
-def _is_taken_back(event: LineageEvent, by: LineageEvent) -> bool:
-    return (event.member, event.policy) == (by.member, by.policy) and event.generation > by.generation
-
-
-def distinct_founders(founders: Iterable[int]) -> int:
-    """How many first policies the population still descends from; 1 means that nothing is left to select from."""
-    return len(set(founders))
+    asked = {name: suffix for suffix, name in pictures.items() if name is not None}
+    species = list(lineage.descents)
+    contents = {
+        path: _picture(lineage, each, asked[name]) for path, (each, name) in targets(list(asked), species).items()
+    }
+    if csv is not None:
+        groups = {each: [each] for each in species} if SPECIES in csv else {"": species}
+        contents |= {path: _csv(lineage, groups[each]) for path, (each, _) in targets([csv], list(groups)).items()}
+    for path, data in contents.items():
+        write_durably(path, data)
+    return list(contents)
 
 
-def _by_member(events: Iterable[LineageEvent], policy: str) -> dict[int, list[LineageEvent]]:
-    found: dict[int, list[LineageEvent]] = {}
-    for event in events:
-        if event.policy == policy and event.kind in _ORDER:
-            found.setdefault(event.member, []).append(event)
-    for line in found.values():
-        line.sort(key=lambda event: (event.generation, _ORDER[event.kind]))
-    return found
+def _picture(lineage: ToldLineage, species: str, suffix: str) -> bytes:
+    from marl_pbt.lineage_picture import lineage_picture
+
+    framed = lineage.chosen.get(species, ())
+    return lineage_picture(lineage.descents[species], lineage.population, lineage.maximize, suffix, framed)
 
 
-_ORDER = {"start": 0, "ready": 1, "exploit": 2, "explore": 3}
+def _csv(lineage: ToldLineage, species: Iterable[str]) -> bytes:
+    from marl_pbt.schedule_csv import schedule_csv
+
+    return schedule_csv((lineage.descents[each], ready) for each in species for ready in lineage.policies(each))
 
 
-def _belongs(event: LineageEvent, first: int, last: int, has_copy: bool) -> bool:
-    """True for events between the exploit that began a stretch and the ready point that ends it."""
-    begins = event.generation == first and (event.kind in ("exploit", "explore") if has_copy else True)
-    ends = event.generation == last and event.kind == "ready"
-    return begins or ends or first < event.generation < last
+def _json(lineage: ToldLineage) -> str:
+    from marl_pbt.lineage_json import ancestry_json, tree_json
+
+    found: dict[str, object] = {}
+    for species, descent in lineage.descents.items():
+        if lineage.is_of_policies:
+            found[species] = {"policies": [ancestry_json(descent, ready) for ready in lineage.chosen[species]]}
+        else:
+            found[species] = tree_json(descent, lineage.best(species))
+    return json.dumps({"run": str(lineage.run.root), "species": found}, indent=2, allow_nan=False)
+
+
+def _text(lineage: ToldLineage, shows_all: bool) -> Iterator[str]:
+    from marl_pbt.ancestry_text import ancestry_lines
+    from marl_pbt.lineage_tree_text import LEGEND, tree_lines
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    for species, descent in lineage.descents.items():
+        for ready in lineage.chosen.get(species, ()):
+            yield from ancestry_lines(descent, ready, width)
+            yield ""
+        if not lineage.is_of_policies:
+            yield from tree_lines(descent, lineage.best(species), width, shows_all)
+            yield ""
+    if not lineage.is_of_policies:
+        yield LEGEND
+        yield from _hint(lineage)
+
+
+def _hint(lineage: ToldLineage) -> Iterator[str]:
+    """How to see more of the best of one species."""
+    for species in lineage.descents:
+        best = lineage.best(species)
+        if best is not None:
+            from marl_pbt.run_directory import member_name
+
+            policy = f"{member_name(best.member)}@{best.generation}"
+            yield f"one policy's ancestry: python -m marl_pbt.lineage {species}={lineage.where}:{policy}"
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,11 +6,11 @@ Drawn with matplotlib's object interface, which needs no window and keeps no glo
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from marl_pbt.ancestry import LineageEvent, Segment
 from marl_pbt.figures import score_text, short_count
-from marl_pbt.lineage import LineageEvent, Segment
 from marl_pbt.lines_of_descent import Copy, Descent
 from marl_pbt.run_directory import member_name
 
@@ -23,35 +23,48 @@ DPI = 100
 PENDING = "0.82"
 ARROW = "0.45"
 ANCESTRY = "crimson"
+FEW = 4
+"""So many framed policies are named."""
 
 
-def lineage_png(events: Iterable[LineageEvent], policy: str, population: int, maximize: bool = True) -> bytes:
-    """Draw who copied whom, when, coloured by score; the ancestry of the best policy of now is framed.
+def lineage_picture(
+    descent: Descent,
+    population: int,
+    maximize: bool = True,
+    suffix: str = ".png",
+    framed: Sequence[LineageEvent] = (),
+) -> bytes:
+    """Draw who copied whom, when, coloured by score; an ancestry is framed. The same lineage gives the same bytes.
 
     Args:
-        events: Of the run, in the order they were told.
-        policy: The species.
+        descent: Of the species.
         population: N: so many lanes.
         maximize: True when a larger score is better: bright is good.
+        suffix: `.png` or `.svg`.
+        framed: Ready events of the policies whose ancestries are framed; none: of the best policy of now.
 
     Returns:
-        PNG.
+        The file's content.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    descent = Descent.of(events, policy)
     best = descent.best(maximize)
+    chosen = framed or ([] if best is None else [best])
+    ancestors = [segment for ready in chosen for segment in descent.ancestry(ready)]
     lane_inches = min(0.45, max(0.16, 9.0 / population))
     figure = Figure(figsize=(WIDTH_INCHES, 1.6 + lane_inches * population), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     width = min(7.0, 0.4 * lane_inches * 72)
-    _draw_ancestry(axes, descent.ancestry(best), width)
+    _draw_ancestry(axes, ancestors, width)
     _draw_lanes(axes, descent, maximize, width)
-    _draw_copies(axes, descent.copies(), descent.ancestry(best), width)
-    _label(axes, population, _title(policy, best, len(descent.copies())))
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()
+    _draw_copies(axes, descent.copies(), ancestors, width)
+    _label(axes, population, f"{descent.policy}: {len(descent.copies())} exploits{_framed_text(framed, best)}")
+    picture = io.BytesIO()
+    # Else an SVG's ids are random, and it holds the time at which it was drawn.
+    with rc_context({"svg.hashsalt": "marl_pbt"}):
+        figure.savefig(picture, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
+    return picture.getvalue()
 
 
 def _draw_lanes(axes: Axes, descent: Descent, maximize: bool, width: float) -> None:
@@ -100,7 +113,7 @@ def _draw_ancestry(axes: Axes, segments: Sequence[Segment], width: float) -> Non
 
 def _draw_copies(axes: Axes, copies: Sequence[Copy], ancestors: Sequence[Segment], width: float) -> None:
     """From the donor's lane at the copied version to the loser's lane; a cross where the loser's own line ended."""
-    in_ancestry = {(segment.member, segment.first) for segment in ancestors[1:]}
+    in_ancestry = {(segment.member, segment.first) for segment in ancestors if segment.copy is not None}
     _draw_arrows(axes, [copy for copy in copies if _place(copy) not in in_ancestry], ARROW, min(0.9, width / 8))
     _draw_arrows(axes, [copy for copy in copies if _place(copy) in in_ancestry], ANCESTRY, 1.8)
     steps = [copy.exploit.clocks.agent_steps for copy in copies]
@@ -142,15 +155,18 @@ def _label(axes: Axes, population: int, title: str) -> None:
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: short_count(steps)))
     axes.set_xlabel("agent steps of the member · arrow: donor's version → copy · ×: the own line was given up")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 
 
-def _title(policy: str, best: LineageEvent | None, exploits: int) -> str:
+def _framed_text(framed: Sequence[LineageEvent], best: LineageEvent | None) -> str:
+    if framed:
+        listed = ", ".join(f"{member_name(ready.member)}@{ready.generation}" for ready in framed[:FEW])
+        return f"; framed: the ancestry of {listed}{', …' if len(framed) > FEW else ''}"
     if best is None:
-        return f"{policy}: {exploits} exploits, no score yet"
+        return ", no score yet"
     where = f"{member_name(best.member)} (founder {member_name(best.founder)})"
-    return f"{policy}: {exploits} exploits; framed: the ancestry of the best, {where}, score {score_text(best.score)}"
+    return f"; framed: the ancestry of the best, {where}, score {score_text(best.score)}"

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from marl_pbt.ancestry import RETRACTING, LineageEvent, standing
 from marl_pbt.durable import write_durably
-from marl_pbt.lineage import RETRACTING, LineageEvent, standing
 
 logger = logging.getLogger(__name__)
 

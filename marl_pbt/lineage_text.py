@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from marl_pbt.ancestry import LineageEvent, Segment, schedule
 from marl_pbt.explore import Change
 from marl_pbt.figures import score_text, short_count, value_text
-from marl_pbt.lineage import LineageEvent, Segment, schedule
 from marl_pbt.lines_of_descent import Copy, Descent
 from marl_pbt.protocols import HyperparameterValue
 from marl_pbt.run_directory import member_name

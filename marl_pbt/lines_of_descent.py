@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from marl_pbt.lineage import LineageEvent, Segment, ancestry
+from marl_pbt.ancestry import LineageEvent, Segment, along, ancestry, distinct_founders
 from marl_pbt.standings import Score
 
 
@@ -61,6 +61,25 @@ class Descent:
                 found.setdefault(event.member, []).append(event)
         return {member: sorted(line, key=lambda event: event.generation) for member, line in sorted(found.items())}
 
+    def founders(self) -> list[tuple[int, int]]:
+        """How many founders' lines still lived: `(agent steps that the member furthest on had by then, number)`.
+
+        Returns:
+            One for the beginning and one for each change, oldest first; empty where nothing was told.
+        """
+        founder_of: dict[int, int] = {}
+        for event in self.events.values():
+            founder_of.setdefault(event.member, event.founder)
+        counts = [(0, distinct_founders(founder_of.values()))] if founder_of else []
+        steps = 0
+        for event in self.events.values():
+            founder_of[event.member] = event.founder
+            steps = max(steps, event.clocks.agent_steps)
+            number = distinct_founders(founder_of.values())
+            if number != counts[-1][1]:
+                counts.append((steps, number))
+        return counts
+
     def best(self, maximize: bool) -> LineageEvent | None:
         """The ready event of the best policy that lives now, by each member's newest score since its last exploit."""
         candidates = [event for line in self.ready_points().values() if (event := self._newest_scored(line))]
@@ -95,19 +114,11 @@ class Descent:
 
 def scores_along(segments: Sequence[Segment]) -> list[tuple[int, Score]]:
     """The finite scores of an ancestry as `(agent steps of the line since its founder, score)`, oldest first."""
-    points: list[tuple[int, Score]] = []
-    lived_before = 0
-    for segment in segments:
-        if not segment.events:
-            continue
-        start = segment.events[0].clocks.agent_steps
-        points += [
-            (lived_before + event.clocks.agent_steps - start, event.score)
-            for event in segment.events
-            if event.kind == "ready" and event.score is not None and event.score.is_finite
-        ]
-        lived_before += segment.events[-1].clocks.agent_steps - start
-    return points
+    return [
+        (steps, event.score)
+        for steps, event in along(segments)
+        if event.kind == "ready" and event.score is not None and event.score.is_finite
+    ]
 
 
 def _mean(event: LineageEvent) -> float:

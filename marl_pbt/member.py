@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.checkpoints import MemberCheckpoints
 from marl_pbt.evolution import Evolution
-from marl_pbt.following import copy_donor, decide_whom_to_follow, exploit, explore
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.following import copy_donor, decide_whom_to_follow, go_on
 from marl_pbt.member_files import checkpoint_of, policy_of, restore
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Board, Clocks, DivergedError, HyperparameterValue, Learner, Tensors
@@ -102,10 +102,9 @@ class Member:
             decision, copied = copy_donor(self, name, decide_whom_to_follow(self, name))
             why = {"decision": decision.reason, **decision.why}
             events.append(self.event("ready", name, score=scores[name], why=why))
-            if copied is not None:
-                events += [exploit(self, name, decision, copied), explore(self, name)]
+            events += go_on(self, name, decision, copied)
         if self._fault and not any(self.policies[name].last_exploit == self.generation for name in self._sick()):
-            raise FloatingPointError(f"{self._fault}; there is no sound donor to copy")
+            raise FloatingPointError(f"{self._fault}; no sound weights could be copied")
         self._fault = None
         self.events = tuple(events)
         self._publish(self._checkpoint(scores))
@@ -141,10 +140,12 @@ class Member:
     def _score(self) -> dict[str, Score | None]:
         """Per species; not finite where it has diverged, whatever its latest episodes returned."""
         diverged = self._sick() if isinstance(self._fault, DivergedError) else ()
-        return {
-            name: policy.note_score(self.generation, name not in diverged and _is_finite(self.learner.snapshot(name)))
-            for name, policy in self.policies.items()
-        }
+        scores = {}
+        for name, policy in self.policies.items():
+            is_sound = name not in diverged and _is_finite(self.learner.snapshot(name))
+            scores[name] = policy.note_score(self.generation, is_sound)
+            policy.note_gain(self.generation, scores[name], self._hyperparameters(name))
+        return scores
 
     def _sick(self) -> tuple[str, ...]:
         """The species that may have diverged: the one that the fault names, or any."""
@@ -189,6 +190,7 @@ class Member:
             hyperparameters=self._hyperparameters(species),
             parent=policy.parent,
             founder=policy.founder,
+            gains=tuple(policy.gains),
         )
         return replace(row, snapshot_generation=self.generation) if row.newest is not None else row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Clocks
 from marl_pbt.snapshot import Snapshot

@@ -111,6 +111,7 @@ class RunPlan:
             explorer=self.bound.explorer,
             declared=self.bound.declared,
             optimizer_state=pbt.optimizer_state,
+            copied=pbt.copied,
             cards={name: self._card(name) for name in self.species},
         )
 

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from marl_pbt.protocols import FinishedEpisode
-from marl_pbt.standings import HISTORY_LENGTH, Score, ScoreWindow, Source
+from marl_pbt.protocols import FinishedEpisode, HyperparameterValue
+from marl_pbt.standings import (
+    GAINS_LENGTH,
+    HISTORY_LENGTH,
+    Gain,
+    Score,
+    ScoreWindow,
+    Source,
+    gains_from_json,
+    gains_to_json,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class PolicyState:
         last_exploit: The generation at which it last copied; 0 for never.
         compared_at: The last generation at which it was compared.
         parent: What it last copied.
+        gains: What its latest intervals brought, oldest first.
+        base: `(generation, mean score)` from which the next gain counts; None where there is none.
     """
 
     window: ScoreWindow
@@ -43,6 +54,8 @@ class PolicyState:
     last_exploit: int = 0
     compared_at: int = 0
     parent: Source | None = None
+    gains: list[Gain] = field(default_factory=list)
+    base: tuple[int, float] | None = None
 
     @classmethod
     def founder_of(cls, member: int, rules: ScoreRules) -> PolicyState:
@@ -65,9 +78,41 @@ class PolicyState:
             self.history = [*self.history, (generation, score)][-HISTORY_LENGTH:]
         return score
 
-    def replace_by(self, source: Source, founder: int, generation: int) -> None:
-        """Another policy is here from now on: it has no episodes of its own yet."""
+    def note_gain(
+        self, generation: int, score: Score | None, hyperparameters: Mapping[str, HyperparameterValue]
+    ) -> None:
+        """Write down what has been gained since the base, and count from here on; nothing while pending.
+
+        Args:
+            generation: The ready point's.
+            score: What was noted there.
+            hyperparameters: In force since the base.
+        """
+        if score is None:
+            return
+        if self.base is not None:
+            since, before = self.base
+            gain = (score.mean - before) / (generation - since)
+            if math.isfinite(gain):
+                self.gains = [*self.gains, Gain(generation, gain, hyperparameters)][-GAINS_LENGTH:]
+        self.base = (generation, score.mean) if score.is_finite else None
+
+    def change_hyperparameters(self, generation: int) -> None:
+        """Others are in force from here on: what a pending policy gained with the old ones is not theirs."""
+        if self.base is not None and self.base[0] != generation:
+            self.base = None
+
+    def replace_by(self, source: Source, founder: int, generation: int, score: float | None = None) -> None:
+        """Another policy is here from now on: it has no episodes of its own yet.
+
+        Args:
+            source: Which version was copied.
+            founder: Of its ancestry.
+            generation: At which ready point.
+            score: Mean score of that version, from which gains count.
+        """
         self.window.clear()
+        self.base = None if score is None else (generation, score)
         self.last_exploit = generation
         self.parent = source
         self.founder = founder
@@ -81,6 +126,8 @@ class PolicyState:
             "last_exploit": self.last_exploit,
             "compared_at": self.compared_at,
             "parent": None if self.parent is None else asdict(self.parent),
+            "gains": gains_to_json(self.gains),
+            "base": self.base,
         }
 
     @classmethod
@@ -95,4 +142,6 @@ class PolicyState:
             last_exploit=data["last_exploit"],
             compared_at=data["compared_at"],
             parent=None if data["parent"] is None else Source(**data["parent"]),
+            gains=list(gains_from_json(data.get("gains"))),
+            base=None if data.get("base") is None else (int(data["base"][0]), float(data["base"][1])),
         )

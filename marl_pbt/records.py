@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from marl_pbt.ancestry import LineageEvent, ancestry
 from marl_pbt.best_policies import BestPolicies
 from marl_pbt.config import config_to_yaml
 from marl_pbt.console import Console, open_console
 from marl_pbt.durable import write_durably
 from marl_pbt.figures import score_text, source_text
 from marl_pbt.judgement import judgement_lines, write_judgement
-from marl_pbt.lineage import LineageEvent, ancestry
 from marl_pbt.lineage_store import LineageStore
 from marl_pbt.lineage_text import changes_text, schedule_text
 from marl_pbt.matches import MatchResult
@@ -99,11 +99,10 @@ class Records:
             self._recorder.ready(ReadyPassed(report.member, report.clocks, report.rows, report.events))
 
     def _note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
-        """Store events and say the exploits; those that are known already are left out of the answer."""
+        """Store events and say the exploits and explores; those that are known already are left out of the answer."""
         new = self._lineage.append(list(events))
-        for event in new:
-            if event.kind == "explore":
-                self.say(self._exploit_line(event))
+        for line in following_lines(new):
+            self.say(line)
         return new
 
     def tend(self, state: RunState, ask: Callable[[Task], bool] | None) -> None:
@@ -210,11 +209,19 @@ class Records:
         self._due[what] = now + every_s
         return True
 
-    @staticmethod
-    def _exploit_line(event: LineageEvent) -> str:
-        changes = changes_text(event.changes)
-        who = f"{member_name(event.member)}@{event.generation}"
-        return f"exploit: {event.policy} of {who} ← {source_text(event.parent)}" + (f": {changes}" if changes else "")
+
+def following_lines(events: Iterable[LineageEvent]) -> Iterable[str]:
+    """One line per exploit, with the explore that followed it, and one per explore without an exploit."""
+    exploits: dict[tuple[int, str, int], str] = {}
+    for event in events:
+        point = (event.member, event.policy, event.generation)
+        who = f"{event.policy} of {member_name(event.member)}@{event.generation}"
+        if event.kind == "exploit":
+            exploits[point] = f"exploit: {who} ← {source_text(event.parent)}"
+        elif event.kind == "explore":
+            changes = changes_text(event.changes) or "nothing declared"
+            yield f"{exploits.pop(point, f'explore: {who}')}: {changes}"
+    yield from exploits.values()
 
 
 def _began_again(report: MemberUp, kind: str) -> list[LineageEvent]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.protocols import Clocks, FinishedEpisode
 from marl_pbt.standings import BoardRow
 

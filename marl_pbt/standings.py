@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from marl_pbt.protocols import HyperparameterValue
 
 HISTORY_LENGTH = 256
 """Ready points that a row remembers: a straggler this far behind is still compared at equal progress."""
+GAINS_LENGTH = 16
+"""Intervals of which a row tells what they gained: with eight members 128 points, in a tenth of what a row may hold."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,40 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """What training with certain hyperparameters brought to one policy.
+
+    Attributes:
+        generation: The ready point at its end.
+        per_interval: Change of the mean score since the ready point before, or since the version that was copied;
+            spread evenly where the policy was pending in between.
+        hyperparameters: In force all the while.
+    """
+
+    generation: int
+    per_interval: float
+    hyperparameters: Mapping[str, HyperparameterValue]
+
+
+def gains_to_json(gains: Sequence[Gain]) -> dict[str, Any]:
+    """Strict JSON; the names, which are the same in all, once. Gains by other names than the newest's are left out."""
+    names = list(gains[-1].hyperparameters) if gains else []
+    alike = (gain for gain in gains if list(gain.hyperparameters) == names)
+    table = [[gain.generation, gain.per_interval, *gain.hyperparameters.values()] for gain in alike]
+    return {"names": names, "table": table}
+
+
+def gains_from_json(data: Mapping[str, Any] | None) -> tuple[Gain, ...]:
+    """The inverse of `gains_to_json`; none for None, as in checkpoints from before there were gains."""
+    if data is None:
+        return ()
+    return tuple(
+        Gain(int(generation), float(gain), dict(zip(data["names"], values, strict=True)))
+        for generation, gain, *values in data["table"]
+    )
+
+
+@dataclass(frozen=True)
 class BoardRow:
     """The public standing of one (member, species).
 
@@ -118,6 +154,7 @@ class BoardRow:
         parent: What it last copied.
         founder: The member with whose first weights its ancestry began.
         is_retired: True once the member has failed for good: it counts no more.
+        gains: What its latest intervals brought, oldest first: for explorers that learn from all members.
     """
 
     member: int
@@ -131,6 +168,7 @@ class BoardRow:
     parent: Source | None = None
     founder: int = 0
     is_retired: bool = False
+    gains: tuple[Gain, ...] = ()
 
     def score_at(self, generation: int) -> Score | None:
         """The score at a ready point, whatever policy the member held there; None where there is none."""
@@ -154,7 +192,9 @@ class BoardRow:
 
     def to_bytes(self) -> bytes:
         """Strict JSON."""
-        data = asdict(self) | {"history": [[at, score.to_json()] for at, score in self.history[-HISTORY_LENGTH:]]}
+        data = asdict(replace(self, history=(), gains=()))
+        data["history"] = [[at, score.to_json()] for at, score in self.history[-HISTORY_LENGTH:]]
+        data["gains"] = gains_to_json(self.gains)
         return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
 
     @classmethod
@@ -163,4 +203,5 @@ class BoardRow:
         fields = json.loads(data)
         fields["history"] = tuple((int(at), Score.from_json(score)) for at, score in fields["history"])
         fields["parent"] = None if fields["parent"] is None else Source(**fields["parent"])
+        fields["gains"] = gains_from_json(fields.get("gains"))
         return cls(**fields)

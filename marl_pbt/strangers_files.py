@@ -8,7 +8,6 @@ from pathlib import Path
 
 from marl_pbt.protocols import UserError
 
-
 # Where a system knows them: no link, no waiting for a pipe, no translation of line ends.
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 

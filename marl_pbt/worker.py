@@ -16,7 +16,7 @@ from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import ensure_rooms_on_path, load_object
 from marl_pbt.member import Member, Place
-from marl_pbt.protocols import Board, Interface, LearnerKind
+from marl_pbt.protocols import Board, Interface, Learner, LearnerKind
 from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
@@ -41,6 +41,13 @@ class LearnerSource:
     settings: dict[str, Any]
     environment: EnvironmentSource | None
     num_worlds: int
+
+    def build(self, seed: int, member: int) -> Learner:
+        """A member's fresh learner, a function of the run's seed and the member's index."""
+        worlds = None if self.environment is None else self.environment.open_worlds(self.num_worlds)
+        interface = Interface((), {}, {}) if worlds is None else interface_of(worlds)
+        kind: LearnerKind = load_object(self.make, LearnerKind, "learner.make")
+        return kind.build(self.settings, interface, worlds, stream_seed(seed, "learner", member))
 
 
 @dataclass(frozen=True)
@@ -182,12 +189,7 @@ def build_member(job: WorkerJob, index: int, board: Board, tell: Callable[[Repor
         orders.look()
         return orders.must_stop
 
-    source = job.learner
-    worlds = None if source.environment is None else source.environment.open_worlds(source.num_worlds)
-    interface = Interface((), {}, {}) if worlds is None else interface_of(worlds)
-    kind: LearnerKind = load_object(source.make, LearnerKind, "learner.make")
-    seed = stream_seed(job.evolution.seed, "learner", index)
-    learner = kind.build(source.settings, interface, worlds, seed)
+    learner = job.learner.build(job.evolution.seed, index)
     checkpoints = MemberCheckpoints(
         RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
     )

@@ -13,7 +13,17 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("marl_pbt", "envs", "agents", "configs", "benchmarks")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
-DECISIONS = ("streams", "hyperparameters", "constraints", "explore", "selection", "standings", "decision", "lineage")
+DECISIONS = (
+    "streams",
+    "hyperparameters",
+    "constraints",
+    "explore",
+    "selection",
+    "standings",
+    "decision",
+    "ancestry",
+    "lineage_tree",
+)
 DECISIONS_MAY_IMPORT = {f"marl_pbt.{name}" for name in (*DECISIONS, "protocols")}
 IMPURE = {"multiprocessing", "os", "time", "pathlib", "threading", "socket", "subprocess", "random", "asyncio"}
 
@@ -70,7 +80,11 @@ def _may_decide_with(name: str) -> bool:
     top = name.split(".")[0]
     if top == "marl_pbt":
         return any(is_under(name, module) for module in DECISIONS_MAY_IMPORT)
-    return top == "numpy" or (top in sys.stdlib_module_names and top not in IMPURE)
+    return (
+        top in ("numpy", "scipy")
+        or is_under(name, "scipy.special")
+        or (top in sys.stdlib_module_names and top not in IMPURE)
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -96,7 +110,7 @@ def test_every_room_and_every_decision_is_looked_at():
         ("marl_pbt/config/x.py", "import importlib\nimportlib.import_module('agents.ppo')", "agents.ppo"),
         ("marl_pbt/decision.py", "import time", "time"),
         ("marl_pbt/decision.py", "from . import member", "marl_pbt.member"),
-        ("marl_pbt/lineage.py", "import pydantic", "pydantic"),
+        ("marl_pbt/ancestry.py", "import pydantic", "pydantic"),
         ("marl_pbt/x.py", "import pickle", "pickle"),
         ("agents/x.py", "model = stable_baselines3.PPO.load(path)", "PPO.load"),
         ("agents/x.py", "import torch\ntorch.load(path, weights_only=True)", "torch.load"),

@@ -99,7 +99,7 @@ class PPOKind:
 
         Raises:
             UserError: There is no such format, or a package is missing.
-            ValueError: Tensors, spaces or hyperparameters are not legal, or the file does not answer as the policy does.
+            ValueError: Tensors, spaces or hyperparameters are not legal; the file does not answer as the policy does.
         """
         from agents.ppo.exporting import export_policy
 

@@ -10,12 +10,23 @@ from marl_pbt.config.distributions import RANGES, Declaration, distribution_of, 
 from marl_pbt.config.faults import Fault, did_you_mean, shown
 from marl_pbt.config.loading import LoadedConfig
 from marl_pbt.config.models import PBTSection
+from marl_pbt.config.strategies import FactorRange
 from marl_pbt.constraints import Constraint
 from marl_pbt.decision import Rules
-from marl_pbt.explore import Perturb
-from marl_pbt.hyperparameters import DiscreteFactors, Hyperparameter
+from marl_pbt.explore import Explorer, Perturb, Proposal, Resample
+from marl_pbt.hyperparameters import ContinuousFactors, DiscreteFactors, Hyperparameter
+from marl_pbt.own_functions import OwnDonor, OwnFunction, OwnLastWord, OwnProposal, OwnSelection
+from marl_pbt.pb2 import PB2
 from marl_pbt.protocols import HyperparameterSpec, HyperparameterValue, LearnerDescription, UserError
-from marl_pbt.selection import Truncation
+from marl_pbt.selection import (
+    BinaryTournament,
+    DonorChoice,
+    Selection,
+    Truncation,
+    TTest,
+    rank_weighted_donor,
+    uniform_donor,
+)
 
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "float": ("loguniform", "uniform", "choice", "ordered"),
@@ -33,13 +44,13 @@ class BoundPBT:
     Attributes:
         declared: Per species: what may change, in the order of the learner's description.
         rules: What decides over an exploit.
-        explorer: How hyperparameters move after one; its constraints hold where a species has all their names.
+        explorer: How hyperparameters move; its constraints hold where a species has all their names.
         defaults: Per species: the learner's settings, all of them.
     """
 
     declared: Mapping[str, tuple[Hyperparameter, ...]]
     rules: Rules
-    explorer: Perturb
+    explorer: Explorer
     defaults: Mapping[str, Mapping[str, HyperparameterValue]]
 
 
@@ -64,7 +75,7 @@ def bind(loaded: LoadedConfig, description: LearnerDescription, species: Sequenc
 
     Raises:
         UserError: A name that the learner does not have, a distribution of the wrong type, bounds beyond the learner's,
-            constraints that cannot be kept; one line each.
+            constraints that cannot be kept, a function of one's own that cannot be had; one line each.
     """
     pbt = loaded.config.pbt
     specs = {name: description.hyperparameters.get(name, {}) for name in species}
@@ -87,14 +98,15 @@ def bind(loaded: LoadedConfig, description: LearnerDescription, species: Sequenc
         for name in species
     }
     defaults = {name: {key: spec.default for key, spec in specs[name].items()} for name in species}
-    explorer = Perturb(DiscreteFactors(pbt.perturb_factors), pbt.resample_probability, constraints)
-    return BoundPBT(declared, rules_of(pbt), explorer, defaults)
+    bound = BoundPBT(declared, rules_of(pbt), explorer_of(pbt, constraints), defaults)
+    _check_own(loaded, bound)
+    return bound
 
 
 def rules_of(pbt: PBTSection) -> Rules:
     """What decides over an exploit."""
     return Rules(
-        selection=Truncation(pbt.quantile_bottom, pbt.quantile_top),
+        selection=_selection_of(pbt),
         population=pbt.population,
         burn_in=pbt.interval if pbt.burn_in is None else pbt.burn_in,
         quorum=pbt.quorum,
@@ -102,7 +114,61 @@ def rules_of(pbt: PBTSection) -> Rules:
         min_gap_standard_errors=pbt.min_gap.standard_errors,
         maximize=pbt.mode == "max",
         compare=pbt.compare,
+        donor=_donor_of(pbt),
+        rescue_top=pbt.quantile_top,
     )
+
+
+def explorer_of(pbt: PBTSection, constraints: Sequence[Constraint]) -> Explorer:
+    """How hyperparameters move."""
+    own = OwnLastWord("pbt.after_explore", pbt.after_explore) if pbt.after_explore is not None else None
+    return Explorer(_proposal_of(pbt), constraints, own)
+
+
+def _proposal_of(pbt: PBTSection) -> Proposal:
+    factors = pbt.perturb_factors
+    draw = ContinuousFactors(*factors.loguniform) if isinstance(factors, FactorRange) else DiscreteFactors(factors)
+    perturb = Perturb(draw, pbt.resample_probability)
+    ours: dict[str, Proposal] = {
+        "perturb": perturb,
+        "resample": Resample(),
+        "pb2": PB2(perturb, maximize=pbt.mode == "max"),
+    }
+    return ours.get(pbt.explorer) or OwnProposal("pbt.explorer", pbt.explorer)
+
+
+def _selection_of(pbt: PBTSection) -> Selection:
+    ours: dict[str, Selection] = {
+        "truncation": Truncation(pbt.quantile_bottom, pbt.quantile_top),
+        "t_test": TTest(),
+        "binary_tournament": BinaryTournament(),
+    }
+    return ours.get(pbt.selection) or OwnSelection("pbt.selection", pbt.selection)
+
+
+def _donor_of(pbt: PBTSection) -> DonorChoice:
+    ours: dict[str, DonorChoice] = {"uniform": uniform_donor, "rank": rank_weighted_donor}
+    return ours.get(pbt.donor) or OwnDonor("pbt.donor", pbt.donor)
+
+
+def _check_own(loaded: LoadedConfig, bound: BoundPBT) -> None:
+    """That the user's own functions can be imported and called, before anything starts."""
+    faults: list[str] = []
+    explorer = bound.explorer
+    strategies: tuple[object, ...] = (
+        bound.rules.selection,
+        bound.rules.donor,
+        explorer.proposal,
+        explorer.last_word,
+    )
+    for strategy in strategies:
+        if isinstance(strategy, OwnFunction):
+            try:
+                strategy.load()
+            except UserError as fault:
+                faults += fault.faults
+    if faults:
+        raise loaded.placed("", UserError(*faults))
 
 
 def _is_specific(name: str, species: Sequence[str]) -> bool:

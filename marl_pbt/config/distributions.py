@@ -19,7 +19,12 @@ INITIAL_FORMS = ("<value>", "<range>", "<distribution>")
 """How pydantic names the forms of `initial` in its errors."""
 
 
-def _check_pair(value: Any) -> Any:
+def check_pair(value: Any) -> Any:
+    """Two of them, for a range.
+
+    Raises:
+        PydanticCustomError: They are not two.
+    """
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise wrong("must be two numbers [low, high]")
     return tuple(value)
@@ -55,8 +60,8 @@ Value: TypeAlias = Annotated[
     WithJsonSchema({"type": ["number", "string", "boolean"]}),
 ]
 AnyNumber: TypeAlias = Annotated[float, Number()]
-Reals: TypeAlias = Annotated[tuple[AnyNumber, AnyNumber], BeforeValidator(_check_pair)]
-Wholes: TypeAlias = Annotated[tuple[Whole, Whole], BeforeValidator(_check_pair)]
+Reals: TypeAlias = Annotated[tuple[AnyNumber, AnyNumber], BeforeValidator(check_pair)]
+Wholes: TypeAlias = Annotated[tuple[Whole, Whole], BeforeValidator(check_pair)]
 Values: TypeAlias = Annotated[tuple[Value, ...], BeforeValidator(_check_list)]
 Both: TypeAlias = Annotated[tuple[bool, bool], BeforeValidator(_check_both)]
 

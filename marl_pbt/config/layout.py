@@ -11,8 +11,11 @@ from marl_pbt.config.faults import Fault, did_you_mean
 from marl_pbt.config.yaml_file import MAX_DEPTH
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
+    "burn_in_period": ("burn_in",),
+    "custom_explore_fn": ("after_explore",),
     "hyperparam_mutations": ("hyperparameters",),
     "num_samples": ("population",),
+    "perturbation_factors": ("perturb_factors",),
     "perturbation_interval": ("interval",),
     "quantile_fraction": ("quantile_bottom", "quantile_top"),
     "reward_attr": ("metric",),

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 
-from marl_pbt.config.distributions import Declaration
+from marl_pbt.config.distributions import RANGES, Declaration
 from marl_pbt.config.faults import Fault, shown
 from marl_pbt.config.sections import Count, NotNegative, Number, Positive, Section, Share, broken, wrong
+from marl_pbt.config.strategies import Donor, Explorer, Factors, ImportString, Selection, drift_of
 from marl_pbt.constraints import Constraint
 
 FITNESS_KEYS = ("compare", "episode_return_mean", "fitness", "judge", "metric", "min_episodes", "mode", "score_window")
@@ -24,18 +25,6 @@ def _check_name(value: str) -> str:
     if not _NAME.fullmatch(value):  # 48: a run's name is this with date and time behind it, 64 in all
         raise wrong("must be 1 to 48 of A-Z a-z 0-9 . _ - without a leading dot")
     return value
-
-
-def _check_import_string(value: str) -> str:
-    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", value):
-        raise wrong("must be an import string 'package.module:name'")
-    return value
-
-
-def _check_factors(value: Any) -> Any:
-    if not isinstance(value, list | tuple) or not value:
-        raise wrong("must be a list of at least one factor")
-    return tuple(value)
 
 
 def _check_constraints(value: Any) -> Any:
@@ -81,7 +70,6 @@ _PATTERNS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"t
 Patterns: TypeAlias = Annotated[
     tuple[StrictStr, ...], BeforeValidator(_check_patterns), WithJsonSchema(_PATTERNS_SCHEMA)
 ]
-ImportString: TypeAlias = Annotated[StrictStr, AfterValidator(_check_import_string)]
 Settings: TypeAlias = dict[str, Any]
 
 
@@ -125,7 +113,11 @@ class PBTSection(Section):
     """Population Based Training: who copies whom, when, and what moves."""
 
     population: Annotated[int, Number(low=1, high=1024, whole=True)] = Field(default=8, description="members")
-    control: Literal["pbt", "nothing"] = Field(default="pbt", description="nothing: N runs of the learner's settings")
+    control: Literal["pbt", "random_search", "exploit_only", "explore_only", "nothing"] = Field(
+        default="pbt",
+        description="for comparison: random_search keeps the first draws, exploit_only moves no values, explore_only "
+        "copies nobody, nothing trains with the learner's settings",
+    )
     time_attr: Literal["agent_steps", "env_steps", "updates", "seconds"] = Field(
         default="agent_steps", description="the clock that intervals are measured in"
     )
@@ -133,20 +125,25 @@ class PBTSection(Section):
     burn_in: NotNegative | None = Field(default=None, description="progress before the first exploit; null: interval")
     metric: Literal["episode_return_mean"] = Field(default="episode_return_mean", description="what is ranked")
     mode: Literal["max", "min"] = Field(default="max", description="whether more is better")
-    selection: Literal["truncation"] = Field(default="truncation", description="who copies and who may be copied")
+    selection: Selection = Field(
+        default="truncation", description="whom a member may copy; or an import string of select(member, ranking, rng)"
+    )
     quantile_bottom: Annotated[float, Number(low=0, high=0.5)] = Field(default=0.25, description="share that copies")
     quantile_top: Annotated[float, Number(low=0, high=0.5, low_is_open=True)] = Field(
         default=0.25, description="share that may be copied"
     )
-    donor: Literal["uniform"] = Field(default="uniform", description="which of those is copied")
-    copied: Literal["weights+hyperparameters"] = Field(
+    donor: Donor = Field(
+        default="uniform", description="which of those is copied; or an import string of choose(donors, ranking, rng)"
+    )
+    copied: Literal["weights+hyperparameters", "weights", "hyperparameters", "nothing"] = Field(
         default="weights+hyperparameters", alias="copy", description="what an exploit takes from the donor"
     )
     optimizer_state: Literal["reset", "donor", "keep"] = Field(
         default="reset", description="what becomes of the optimiser's moments in an exploit"
     )
-    perturb_factors: Annotated[tuple[Positive, ...], BeforeValidator(_check_factors)] = Field(
-        default=(0.8, 1.25), description="an explore multiplies by one of these"
+    perturb_factors: Factors = Field(
+        default=(0.8, 1.25),
+        description="an explore multiplies by one of these, or by a draw from {loguniform: [0.8, 1.25]}",
     )
     resample_probability: Share = Field(default=0.25, description="share of explores that draw afresh instead")
     quorum: Annotated[float, Number(low=0, high=1, high_is_open=True)] = Field(
@@ -155,7 +152,13 @@ class PBTSection(Section):
     min_gap: MinGap = Field(default_factory=MinGap, description="by how much a donor must be better")
     min_episodes: Count = Field(default=20, description="episodes behind a score for it to count")
     score_window: Count = Field(default=40, description="the latest this many episodes make the score")
-    explorer: Literal["perturb"] = Field(default="perturb", description="how hyperparameters move after a copy")
+    explorer: Explorer = Field(
+        default="perturb",
+        description="how hyperparameters move; or an import string of explore(values, declared, rng, experience)",
+    )
+    after_explore: ImportString | None = Field(
+        default=None, description="import string of a function that has the last word on explored values; null: none"
+    )
     compare: Literal["equal_progress", "latest"] = Field(
         default="equal_progress", description="scores at the same ready point, or everyone's newest"
     )
@@ -232,10 +235,14 @@ def broken_clock(time_attr: str, key: str, value: float) -> Iterator[Fault]:
 def notices_of(config: RunConfig) -> Iterator[str]:
     """What is legal but hardly meant; one line each."""
     pbt = config.pbt
-    if pbt.population == 1 and pbt.control == "pbt":
+    if pbt.population == 1 and pbt.control in ("pbt", "exploit_only"):
         yield "pbt.population: 1 member has nobody to copy; PBT will do nothing"
     if config.stop.progress < pbt.interval:
         yield f"stop.progress: {config.stop.progress:g} ends before the first ready point at {pbt.interval:g}"
-    drift = math.prod(pbt.perturb_factors)
+    drift = drift_of(pbt.perturb_factors)
     if not math.isclose(drift, 1.0, rel_tol=0.01) and pbt.hyperparameters:
         yield f"pbt.perturb_factors: their product is {drift:.3g}, so values drift; f and 1/f do not"
+    if pbt.explorer == "pb2" and not any(each.kind in RANGES for each in pbt.hyperparameters.values()):
+        yield f"pbt.explorer: pb2 proposes numbers from {', '.join(RANGES)}; none is declared, so values are perturbed"
+    if pbt.control == "exploit_only" and pbt.copied == "nothing":
+        yield "pbt.copy: nothing, where control is exploit_only: no member will ever change"

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from marl_pbt.config.distributions import INITIAL_FORMS
 from marl_pbt.config.faults import Fault, did_you_mean, joined, shown
 from marl_pbt.config.models import RunConfig
+from marl_pbt.config.strategies import FACTOR_FORMS
 
 _RULES: Mapping[str, str] = {
     "bool_type": "must be true or false",
@@ -22,7 +23,7 @@ _RULES: Mapping[str, str] = {
 }
 
 
-_FORMS = {("initial", form) for form in INITIAL_FORMS}
+_FORMS = {("initial", form) for form in INITIAL_FORMS} | {("perturb_factors", form) for form in FACTOR_FORMS}
 
 
 def validate(data: Any) -> RunConfig | list[Fault]:
@@ -47,7 +48,7 @@ def known_keys(path: tuple[str, ...]) -> tuple[str, ...]:
 
 def _faults(details: ErrorDetails) -> Iterator[Fault]:
     parts = tuple(map(str, details["loc"]))
-    # Behind `initial` stands which of its forms was tried, which is no key.
+    # Behind a key of several forms stands which of them was tried, which is no key.
     path = tuple(part for before, part in zip(("", *parts), parts, strict=False) if (before, part) not in _FORMS)
     key, kind, context = joined(path), details["type"], details.get("ctx", {})
     if kind == "broken_rules":

@@ -68,13 +68,8 @@ def find(text: str, runs: Path) -> list[Found]:
     Raises:
         UserError: It leads nowhere; the message says what there is.
     """
-    form = _FORM.fullmatch(text)
-    if form is None:
-        raise UserError("an address of a policy must not be empty")
-    species, where = form["species"], form["where"]
     try:
-        if Path(text).exists():  # a path that happens to look like SPECIES=WHERE
-            species, where = None, text
+        species, where = split_species(text)
         found = _found(text, where, runs)
     except OSError as fault:  # a name that is too long, a folder that must not be looked into
         raise UserError(f"{text}: cannot be read ({fault.strerror})") from None
@@ -85,14 +80,47 @@ def find(text: str, runs: Path) -> list[Found]:
     return [_only(species, each) for each in found]
 
 
+def split_species(text: str) -> tuple[str | None, str]:
+    """`SPECIES=WHERE` as both; the species is None where none was given.
+
+    Raises:
+        UserError: There is nothing in it.
+        OSError: It cannot be a path.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise UserError("an address of a policy must not be empty")
+    if Path(text).exists():  # a path that happens to look like SPECIES=WHERE
+        return None, text
+    return form["species"], form["where"]
+
+
+def split_member(where: str) -> tuple[str, str | None, str]:
+    """`RUN:MEMBER@GENERATION` as its three; the member is None where none was given, the generation empty.
+
+    Raises:
+        OSError: It cannot be a path.
+    """
+    place, colon, member = where.rpartition(":")
+    if not colon or Path(where).exists():
+        return where, None, ""
+    name, _, generation = member.partition("@")
+    return place, name, generation
+
+
+def is_generation(generation: int, pattern: str) -> bool:
+    """Whether it is the one that was typed, or fits its wildcards."""
+    return str(generation) == pattern.lstrip("0") or fnmatch.fnmatchcase(str(generation), pattern)
+
+
 def _found(text: str, where: str, runs: Path) -> list[Found]:
     path = Path(where)
     if path.is_file() or (path.is_symlink() and not path.is_dir()):
         return [Found(text, _label(path), None, read_policies(path))]
-    place, colon, member = where.rpartition(":")
-    if colon and not path.exists():
-        return _members(text, existing_run(runs, place), *(member.partition("@")[::2]))
-    run = existing_run(runs, where)
+    place, member, generation = split_member(where)
+    run = existing_run(runs, place)
+    if member is not None:
+        return _members(text, run, member, generation)
     if run.config.is_file():
         return [_best(text, run)]
     if path.is_dir():
@@ -110,7 +138,7 @@ def _best(text: str, run: RunDirectory) -> Found:
         policies |= read_policies(path)
     if not policies:
         raise UserError(f"{text}: this run has no best policy yet; name a member: {text}:member_00")
-    return Found(text, _run_label(run), None, policies, run)
+    return Found(text, run_label(run), None, policies, run)
 
 
 def _folder(text: str, folder: Path) -> list[Found]:
@@ -148,20 +176,16 @@ def _generations(text: str, run: RunDirectory, folder: Path, pattern: str) -> li
     checkpoints = MemberCheckpoints(folder, Retention())
     for attempt in range(_TRIES):  # a member that trains on deletes its old checkpoints
         at = checkpoints.generations()
-        wanted = [each for each in at if _fits(each, pattern)] if pattern else at[-1:]
+        wanted = [each for each in at if is_generation(each, pattern)] if pattern else at[-1:]
         try:
             return [
-                Found(text, f"{_run_label(run)}:{folder.name}@{each}", None, read_policies(checkpoints.path(each)), run)
+                Found(text, f"{run_label(run)}:{folder.name}@{each}", None, read_policies(checkpoints.path(each)), run)
                 for each in wanted
             ]
         except PolicyFileError:
             if attempt == _TRIES - 1 or all(checkpoints.path(each).is_file() for each in wanted):
                 raise
     return []
-
-
-def _fits(generation: int, pattern: str) -> bool:
-    return str(generation) == pattern.lstrip("0") or fnmatch.fnmatchcase(str(generation), pattern)
 
 
 def _only(species: str, found: Found) -> Found:
@@ -176,7 +200,7 @@ def _label(path: Path) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in path.stem)
 
 
-def _run_label(run: RunDirectory) -> str:
+def run_label(run: RunDirectory) -> str:
     """A run's name also where it goes by `.`, from inside."""
     return run.root.name or run.root.absolute().name
 

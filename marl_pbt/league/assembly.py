@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,7 +152,8 @@ def _check_that_all_can_play(everyone: Sequence[Entrant], environment: Environme
 def _act_once(entrant: Entrant, environment: EnvironmentSource, worlds: Worlds) -> None:
     """Take the policy and ask it something: here and not in every process, what must be compiled is compiled."""
     policy, space = entrant.seat.take(entrant.species, environment, worlds), worlds.observation_spaces[entrant.species]
-    policy.act(np.zeros((1, *(space.shape or ())), space.dtype), np.random.default_rng(0))
+    with contextlib.suppress(Exception):  # whoever cannot say anything to zeros may well play; a match tells why not
+        policy.act(np.zeros((1, *(space.shape or ())), space.dtype), np.random.default_rng(0))
 
 
 def _without_doubles(everyone: Iterable[Entrant]) -> tuple[list[Entrant], list[str]]:

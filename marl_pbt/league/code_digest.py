@@ -23,7 +23,9 @@ def digest_of_code(import_strings: Iterable[str]) -> str:
     for name in sorted({each.partition(":")[0] for each in import_strings}):
         digest.update(f"\0{name}\0".encode())
         for path in _sources(name):
-            digest.update(path.read_bytes())
+            data = path.read_bytes()
+            digest.update(f"{path.name}\0{len(data)}\0".encode())
+            digest.update(data)
     return digest.hexdigest()
 
 
@@ -36,5 +38,5 @@ def _sources(module: str) -> Iterator[Path]:
     if not (own.parent / "__init__.py").is_file():
         yield own
         return
-    beside = sorted(own.parent.rglob("*.py"))
+    beside = sorted(path for path in own.parent.rglob("*.py") if path.is_file())  # an editor's lock is a broken link
     yield from beside if len(beside) <= MOST_FILES else [own]

@@ -54,8 +54,8 @@ def _played_here(job: Job) -> Episodes:
         return job.run()
     except (Exception, SystemExit) as fault:  # a stranger's environment may raise anything
         # In words: what it raised need not survive the way from one process to another.
-        notes = "; ".join(getattr(fault, "__notes__", ()))
-        text = " ".join(f"{type(fault).__name__}: {fault} {notes}".split())
+        said = [f"{type(fault).__name__}: {fault}", *getattr(fault, "__notes__", ())]
+        text = " ".join("; ".join(said).split())
         last = traceback.extract_tb(fault.__traceback__)[-1]
         raise MatchFailedError(f"{job.title} (seed {job.seed}): {text} ({last.filename}:{last.lineno})") from fault
 

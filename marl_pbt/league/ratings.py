@@ -59,7 +59,8 @@ def mean_against_field(episodes: ArrayLike, species: int, resamples: Resamples) 
 def leads(episodes: ArrayLike, species: int, order: Sequence[int], resamples: Resamples) -> Estimate:
     """By how much each policy's mean against the field exceeds the next one's; `(len(order) − 1,)`.
 
-    Episodes have common seeds, so a difference is often clearer than the two intervals, which may overlap.
+    NaN where one of the two met nobody. Episodes have common seeds, so a difference is often clearer than the two
+    intervals, which may overlap.
 
     Args:
         episodes: As above.
@@ -69,7 +70,10 @@ def leads(episodes: ArrayLike, species: int, order: Sequence[int], resamples: Re
     """
     table = unfold(episodes, species)
     means = _block_diagonal(_shares(table))[list(order)]
-    return estimate_of_combinations(_cells(table), means[:-1] - means[1:], resamples)
+    has_met = np.asarray(means.any(axis=1))
+    differences = means[:-1] - means[1:]
+    differences[~(has_met[:-1] & has_met[1:])] = 0.0  # of which nothing is known
+    return estimate_of_combinations(_cells(table), differences, resamples)
 
 
 def is_field_common(episodes: ArrayLike, species: int, policies: Sequence[int]) -> bool:

@@ -106,7 +106,7 @@ def give_verdict(league: League, payoffs: Payoffs, win: WinRule | None, rng: np.
     return Verdict(
         league=league,
         payoffs=payoffs,
-        estimates={name: _estimated(table, resamples) for name, table in payoffs.tables.items()},
+        estimates={name: _estimated(name, table, resamples) for name, table in payoffs.tables.items()},
         ratings=ratings,
         intransitivity=_intransitivities(payoffs, rng),
         coadaptation={name: gap.average for name, gap in zip(league.species, gaps, strict=True) if gap is not None},
@@ -148,9 +148,10 @@ def _ratings(league: League, payoffs: Payoffs, nth: int, asides: _Asides) -> tup
     )
 
 
-def _estimated(table: NDArray[np.float64], resamples: Resamples) -> Estimate:
+def _estimated(name: str, table: NDArray[np.float64], resamples: Resamples) -> Estimate:
     """Of every cell; where all values are 0 or 1, as of extinctions, with the interval that suits shares."""
-    is_share = bool(np.isin(table[~np.isnan(table)], (0.0, 1.0)).all())
+    is_counted = name != LENGTH and not name.startswith(return_of(""))
+    is_share = is_counted and bool(np.isin(table[~np.isnan(table)], (0.0, 1.0)).all())
     return estimate_of_shares(table) if is_share else estimate(table, resamples)
 
 

@@ -140,7 +140,7 @@ class Exports(Protocol):
 
         Raises:
             UserError: A package is missing, or the architecture cannot be written in this format.
-            ValueError: Tensors, spaces or hyperparameters are not legal, or the file does not answer as the policy does.
+            ValueError: Tensors, spaces or hyperparameters are not legal; the file does not answer as the policy does.
         """
 
 

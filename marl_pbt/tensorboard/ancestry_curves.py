@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from marl_pbt.lineage import Segment, schedule
+from marl_pbt.ancestry import Segment, schedule
 from marl_pbt.lines_of_descent import scores_along
 from marl_pbt.status import RunDescription
 from marl_pbt.tensorboard.event_writer import EventWriter

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.protocols import Clocks, FinishedEpisode, HyperparameterValue
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.run_directory import member_name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from marl_pbt.lineage import LineageEvent, distinct_founders
+from marl_pbt.ancestry import LineageEvent, distinct_founders
 from marl_pbt.protocols import Clocks
 from marl_pbt.standings import BoardRow
 from marl_pbt.status import RunDescription

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from marl_pbt.lineage import LineageEvent
-from marl_pbt.lineage_picture import lineage_png
+from marl_pbt.ancestry import LineageEvent
+from marl_pbt.lineage_picture import lineage_picture
 from marl_pbt.lineage_text import lineage_markdown
 from marl_pbt.lines_of_descent import Descent
 from marl_pbt.protocols import Clocks
@@ -115,11 +115,11 @@ class Recorder:
         pictures = {}
         maximize = self._description.maximize
         for species, curves in self._ancestries.items():
-            png = lineage_png(told, species, self._description.population, maximize)
+            descent = Descent.of(told, species)
+            png = lineage_picture(descent, self._description.population, maximize)
             text = lineage_markdown(told, species, maximize)
             self._population.writer.summary(picture_summary(f"lineage/{species}", png), self._population.step)
             self._population.writer.summary(text_summary(f"lineage_table/{species}", text), self._population.step)
-            descent = Descent.of(told, species)
             curves.write(descent.ancestry(descent.best(maximize)))
             pictures[species] = png
         self._population.writer.flush()

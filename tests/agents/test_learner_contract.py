@@ -1,6 +1,6 @@
 """The learners of `agents/` keep the promises that every learner makes."""
 
-from agents import ppo, scripted
+from agents import digits, ppo, quadratic, scripted
 from tests.agents.toy_worlds import ToyWorlds
 from tests.contracts.learner import LearnerContract
 
@@ -11,3 +11,11 @@ class TestPPO(LearnerContract):
 
 class TestRandom(LearnerContract):
     kind, settings, make_worlds = scripted.random_kind, {"n_steps": 8}, ToyWorlds
+
+
+class TestQuadratic(LearnerContract):
+    kind, settings, make_worlds = quadratic.kind, {"steps": 3}, None
+
+
+class TestDigits(LearnerContract):
+    kind, settings, make_worlds = digits.kind, {"steps": 2, "max_hidden_units": 64}, None

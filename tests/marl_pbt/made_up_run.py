@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.explore import Change
-from marl_pbt.lineage import LineageEvent
 from marl_pbt.protocols import Clocks, FinishedEpisode
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.standings import BoardRow, Score, Source

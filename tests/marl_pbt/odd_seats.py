@@ -1,4 +1,4 @@
-"""Players of which each does one thing, most of them a wrong one; importable in other processes."""
+"""Players of which each does one thing, most of them a wrong one, and leagues of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ import signal
 from dataclasses import dataclass
 
 import numpy as np
+
+from marl_pbt.environments import EnvironmentSource
+from marl_pbt.league.assembly import Entrant, League
+from marl_pbt.league.jobs import Rules
+from marl_pbt.league.match_store import MatchStore
+from marl_pbt.league.schedule import pairings
+from marl_pbt.league.tournament import play_league
+
+MEADOW = EnvironmentSource("tests.marl_pbt.adaptable_environments:Meadow", {"max_steps": 8})
+RULES = Rules(episodes=3, seed=5, greedy=False)
 
 
 class TwoWordsError(Exception):
@@ -61,3 +71,41 @@ class OddPolicy:
     def _never_ends(self, rows, rng, greedy):
         while True:
             pass
+
+
+def league_of(foxes, hares, environment=MEADOW):
+    """Whose players are these seats, which go by their texts."""
+    entrants = {
+        name: tuple(Entrant(str(seat), name, "", seat, str(seat), True) for seat in of)
+        for name, of in (("fox", foxes), ("hare", hares))
+    }
+    return League(environment, tuple(entrants), entrants, ())
+
+
+def plays(*actions):
+    return [Odd("plays", action) for action in actions]
+
+
+def all_pairings(league):
+    return pairings(league.entrants, None, np.random.default_rng(0))
+
+
+class Progress:
+    """What was told of a league's progress."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, done, total, agent_steps):
+        self.calls.append((done, total, agent_steps))
+
+    @property
+    def played(self):
+        """Matches that were not known before."""
+        return sum(agent_steps > 0 for _, _, agent_steps in self.calls)
+
+
+def play(league, folder, workers=1, rules=RULES, progress=None, order=1):
+    told = progress or Progress()
+    results = play_league(league, all_pairings(league)[::order], rules, MatchStore(folder), workers, told)
+    return results, told

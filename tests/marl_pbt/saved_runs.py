@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from agents.ppo.architecture import tensor_shapes
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.best_policies import BestPolicies
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.config import load_config
 from marl_pbt.config.loading import config_to_yaml
-from marl_pbt.lineage import LineageEvent
 from marl_pbt.plan import RunPlan
 from marl_pbt.policy_files import PolicyCard
 from marl_pbt.policy_state import PolicyState

@@ -8,9 +8,20 @@ from config_files import SOUND, load
 
 from marl_pbt.config import bind
 from marl_pbt.decision import Rules
-from marl_pbt.hyperparameters import Choice, Hyperparameter, Integer, Ordered, Real
+from marl_pbt.explore import Explorer, Perturb, Resample
+from marl_pbt.hyperparameters import (
+    Choice,
+    ContinuousFactors,
+    DiscreteFactors,
+    Hyperparameter,
+    Integer,
+    Ordered,
+    Real,
+)
+from marl_pbt.own_functions import OwnDonor, OwnLastWord, OwnProposal, OwnSelection
+from marl_pbt.pb2 import PB2
 from marl_pbt.protocols import HyperparameterSpec, LearnerDescription, UserError
-from marl_pbt.selection import Truncation
+from marl_pbt.selection import BinaryTournament, Truncation, TTest, rank_weighted_donor
 
 SPECS = {
     "learning_rate": HyperparameterSpec(3e-4, "float", low=0.0, low_is_open=True),
@@ -52,7 +63,7 @@ def test_the_pbt_section_becomes_what_decides():
     }
     assert pbt.rules == Rules(Truncation(0.25, 0.25), population=8, burn_in=500_000)
     assert pbt.defaults["prey"] == {name: spec.default for name, spec in SPECS.items()}
-    assert {pbt.explorer.factor(np.random.default_rng(seed)) for seed in range(20)} == {0.8, 1.25}
+    assert pbt.explorer == Explorer(Perturb(DiscreteFactors((0.8, 1.25)), 0.25))
 
 
 def test_every_lever_reaches_the_rules():
@@ -67,12 +78,54 @@ def test_every_lever_reaches_the_rules():
         "pbt.quantile_top=0.1",
         "pbt.resample_probability=1",
     )
-    assert pbt.rules == Rules(Truncation(0.5, 0.1), 5, 0, 0.25, 3, 0, maximize=False, compare="latest")
-    assert pbt.explorer.resample_probability == 1
+    expected = Rules(Truncation(0.5, 0.1), 5, 0, 0.25, 3, 0, maximize=False, compare="latest", rescue_top=0.1)
+    assert pbt.rules == expected
+    assert pbt.explorer.proposal.resample_probability == 1
 
 
-def test_what_is_bound_can_be_sent_to_a_worker():
-    pbt = bound("pbt.constraints=['batch_size <= 4096']")
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("selection", "t_test", TTest()),
+        ("selection", "binary_tournament", BinaryTournament()),
+        ("selection", "math:gcd", OwnSelection("pbt.selection", "math:gcd")),
+        ("donor", "rank", rank_weighted_donor),
+        ("donor", "math:gcd", OwnDonor("pbt.donor", "math:gcd")),
+        ("explorer", "resample", Resample()),
+        ("explorer", "pb2", PB2(Perturb(DiscreteFactors((0.8, 1.25)), 0.25))),
+        ("explorer", "math:gcd", OwnProposal("pbt.explorer", "math:gcd")),
+        ("after_explore", "math:gcd", OwnLastWord("pbt.after_explore", "math:gcd")),
+        ("perturb_factors", "{loguniform: [0.5, 2]}", Perturb(ContinuousFactors(0.5, 2), 0.25)),
+    ],
+)
+def test_every_strategy_is_one_word_or_an_import_string_away(key, value, found):
+    pbt = bound(f"pbt.{key}={value}")
+    strategies = (pbt.rules.selection, pbt.rules.donor, pbt.explorer.proposal, pbt.explorer.last_word)
+    assert found in strategies
+
+
+def test_in_mode_min_pb2_takes_a_fall_for_a_gain():
+    """R36."""
+    assert not bound("pbt.explorer=pb2", "pbt.mode=min").explorer.proposal.maximize
+
+
+def test_functions_of_ones_own_that_cannot_be_had_are_told_all_at_once_with_their_place():
+    told = refusals(
+        "pbt.selection=no_such_module:select",
+        "pbt.donor=math:no_such_name",
+        "pbt.explorer=math:pi",
+        "pbt.after_explore=math:floor",
+    )
+    assert [fault.split(":")[0] for fault in told] == ["pbt.selection", "pbt.donor", "pbt.explorer"]
+    assert "no module 'no_such_module'" in told[0]
+    assert "math has no 'no_such_name'" in told[1]
+    assert "must be callable, 'math:pi' is a float (--set pbt.explorer=math:pi)" in told[2]
+
+
+@pytest.mark.parametrize("explorer", ["perturb", "pb2", "math:gcd"])
+def test_what_is_bound_can_be_sent_to_a_worker(explorer):
+    names = [f"pbt.{key}=math:gcd" for key in ("selection", "donor", "after_explore")]
+    pbt = bound("pbt.constraints=['batch_size <= 4096']", f"pbt.explorer={explorer}", *names)
     assert pickle.loads(pickle.dumps(pbt)) == pbt
 
 

@@ -14,6 +14,7 @@ from marl_pbt.config import config_to_yaml, load_config
 from marl_pbt.protocols import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
+PPG = ROOT / "configs" / "ppg.yaml"
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
@@ -22,9 +23,13 @@ def test_every_config_of_ours_loads_without_a_notice_and_explains_every_key(path
     assert load_config(path, []).notices == ()
     lines = path.read_text().splitlines()
     assert lines[0] == "# yaml-language-server: $schema=schema.json"
+    refers = any("configs/ppg.yaml explains" in line for line in lines[:12])
+    elsewhere = PPG.read_text().splitlines() if refers else []
+    keys = {line.split(":")[0].strip() for line in elsewhere}
     for above, line in pairwise(lines):
         section_or_declaration = line.endswith(":") or "uniform" in line
-        assert not line or "#" in line or section_or_declaration or "#" in above, line
+        explained = section_or_declaration or "#" in line or "#" in above or line.split(":")[0].strip() in keys
+        assert not line or explained, line
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -124,6 +129,19 @@ def test_ray_tunes_names_mean_the_same_and_are_noticed():
     )
 
 
+def test_more_of_ray_tunes_names_mean_the_same():
+    loaded = load(
+        SOUND, "pbt.burn_in_period=100", "pbt.perturbation_factors=[0.5, 2]", "pbt.custom_explore_fn=my.own:explore"
+    )
+    pbt = loaded.config.pbt
+    assert (pbt.burn_in, pbt.perturb_factors, pbt.after_explore) == (100, (0.5, 2), "my.own:explore")
+    assert [notice.split(" taken as ")[1].split(",")[0] for notice in loaded.notices] == [
+        "pbt.burn_in",
+        "pbt.perturb_factors",
+        "pbt.after_explore",
+    ]
+
+
 def test_an_alias_keeps_its_line_and_cannot_stand_beside_its_name():
     aliased = SOUND.replace("  interval: 500_000", "  perturbation_interval: -1")
     assert faults(aliased) == ["pbt.interval: must be a number above 0, got -1 (c.yaml:5)"]
@@ -139,6 +157,24 @@ def test_what_is_legal_but_hardly_meant_is_noticed():
         "stop.progress",
         "pbt.perturb_factors",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("pbt.perturb_factors={loguniform: [0.8, 1.2]}", "pbt.perturb_factors"),
+        ("pbt={interval: 1e5, explorer: pb2, hyperparameters: {a: {choice: [1, 2]}}}", "pbt.explorer"),
+        ("pbt={interval: 1e5, control: exploit_only, copy: nothing}", "pbt.copy"),
+    ],
+)
+def test_strategies_that_can_hardly_be_meant_are_noticed(override, key):
+    assert [notice.split(":")[0] for notice in load(SOUND, override).notices] == [key]
+
+
+def test_a_range_of_factors_is_written_and_read_back():
+    config = load(SOUND, "pbt.perturb_factors={loguniform: [0.5, 2]}").config
+    assert config.pbt.perturb_factors.loguniform == (0.5, 2)
+    assert load(config_to_yaml(config)).config == config
 
 
 def test_faults_that_others_find_in_a_section_get_their_whole_key_and_place():

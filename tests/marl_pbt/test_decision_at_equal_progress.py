@@ -12,7 +12,7 @@ from tests.marl_pbt.board_rows import ask, row, rules
 def test_a_member_far_behind_is_not_punished_for_it():
     """Section 3: at its own first ready point everybody was worse."""
     rows = [row(0, 10.0), *(row(member, float(member), 100.0, 200.0) for member in range(1, 8))]
-    assert ask(rows, 0).reason == "not_among_worst"
+    assert ask(rows, 0).reason == "not_selected"
     assert ask(rows, 0, rules(8, compare="latest")).reason == "exploit"
 
 

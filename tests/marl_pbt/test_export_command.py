@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.export import main as export
-from marl_pbt.lineage import LineageEvent
 from marl_pbt.lineage_store import LineageStore
 from marl_pbt.policy_files import read_policies
 from marl_pbt.protocols import Clocks

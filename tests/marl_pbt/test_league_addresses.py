@@ -183,6 +183,26 @@ def test_a_link_is_not_followed(runs, tmp_path):
     assert refusal(str(link), runs) == f"{link}: is a symbolic link; name the file that it leads to"
 
 
+def test_a_link_to_a_runs_folder_is_a_run(runs, tmp_path):
+    link = tmp_path / "newest"
+    link.symlink_to(runs / "a", target_is_directory=True)
+    (found,) = find(str(link), runs)
+    assert (found.label, found.run.root, list(found.policies)) == ("newest", link, ["predator", "prey"])
+    assert labels(f"{link}:member_00@*", runs) == ["newest:member_00@3", "newest:member_00@4"]
+    assert labels("newest", tmp_path) == ["newest"]
+
+
+@pytest.mark.parametrize("species", ["prey", "big cat", "Füchse-2", "3", "cow (old)"])
+def test_a_species_may_be_called_anything_that_is_no_path(runs, species):
+    (found,) = find(f"{species}=greedy", runs)
+    assert (found.species, found.label, found.is_baseline) == (species, "greedy", True)
+
+
+@pytest.mark.parametrize("text", ["a/b=greedy", "a\\b=greedy", "c:prey=greedy", "=greedy"])
+def test_what_may_be_a_path_is_no_species(runs, text):
+    assert text in refusal(text, runs)
+
+
 def test_a_strangers_file_name_is_made_fit_for_a_terminal(runs, tmp_path):
     name = os.fsdecode(b"a\x1b[31m\n\xff.safetensors")
     shutil.copy(runs / "a" / "best" / "prey.safetensors", tmp_path / name)

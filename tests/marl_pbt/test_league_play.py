@@ -1,65 +1,19 @@
-"""Leagues are played: the same on any number of processes, nothing twice, and what goes wrong is told."""
+"""Leagues are played: the same on any number of processes, and nothing twice."""
 
 import json
 import logging
-import multiprocessing
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from marl_pbt.environments import EnvironmentSource
 from marl_pbt.league.assembly import Entrant, League
-from marl_pbt.league.jobs import BLOCK, Episodes, Rules, jobs_of
+from marl_pbt.league.jobs import BLOCK, Episodes, jobs_of
 from marl_pbt.league.match_store import MatchStore
-from marl_pbt.league.pool import MatchFailedError, run_jobs
-from marl_pbt.league.schedule import pairings
-from marl_pbt.league.tournament import play_league
+from marl_pbt.league.pool import run_jobs
 from marl_pbt.seats import Baseline
-from tests.marl_pbt.odd_seats import Odd
-
-MEADOW = EnvironmentSource("tests.marl_pbt.adaptable_environments:Meadow", {"max_steps": 8})
-RULES = Rules(episodes=3, seed=5, greedy=False)
-
-
-def league_of(foxes, hares, environment=MEADOW):
-    """Whose players are these seats, which go by their texts."""
-    entrants = {
-        name: tuple(Entrant(str(seat), name, "", seat, str(seat), True) for seat in of)
-        for name, of in (("fox", foxes), ("hare", hares))
-    }
-    return League(environment, tuple(entrants), entrants, ())
-
-
-def plays(*actions):
-    return [Odd("plays", action) for action in actions]
-
-
-def all_pairings(league):
-    return pairings(league.entrants, None, np.random.default_rng(0))
-
-
-class Progress:
-    """What was told of a league's progress."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __call__(self, done, total, agent_steps):
-        self.calls.append((done, total, agent_steps))
-
-    @property
-    def played(self):
-        """Matches that were not known before."""
-        return sum(agent_steps > 0 for _, _, agent_steps in self.calls)
-
-
-def play(league, folder, workers=1, rules=RULES, progress=None, order=1):
-    told = progress or Progress()
-    results = play_league(league, all_pairings(league)[::order], rules, MatchStore(folder), workers, told)
-    return results, told
-
+from tests.marl_pbt.odd_seats import MEADOW, RULES, Odd, all_pairings, league_of, play, plays
 
 # The same, wherever and in whichever order.
 
@@ -125,12 +79,13 @@ def test_a_match_goes_by_what_its_players_do_and_not_by_their_names():
     other = {**league.entrants, "fox": (replace(fox, digest="another"),)}
     others = [
         key(replace(league, entrants=other)),
+        key(replace(league, code="what somebody has edited")),
         key(replace(league, environment=MEADOW.changed({"max_steps": 9}))),
         key(rules=replace(RULES, seed=6)),
         key(rules=replace(RULES, greedy=True)),
         key(rules=replace(RULES, episodes=4)),
     ]
-    assert len({key(), *others}) == 6
+    assert len({key(), *others}) == 7
 
 
 # Nothing twice.
@@ -152,12 +107,15 @@ def test_a_larger_league_plays_only_what_is_new(tmp_path):
     assert told.played == 4
 
 
-def test_more_episodes_go_on_from_those_that_were_played(tmp_path):
+@pytest.mark.parametrize(("before", "now", "known", "blocks"), [(10, 18, 1, 2), (20, 40, 2, 4), (25, 30, 2, 3)])
+def test_more_episodes_go_on_from_the_whole_blocks_of_ten_that_were_played(tmp_path, before, now, known, blocks):
     league = league_of(plays(1), [Odd("draws")])
-    few, _ = play(league, tmp_path, rules=replace(RULES, episodes=BLOCK))
-    more, told = play(league, tmp_path, rules=replace(RULES, episodes=BLOCK + 8))
-    assert told.calls == [(1, 2, 0), (2, 2, told.calls[1][2])]
-    assert more[0, 0][0] == few[0, 0][0]
+    few, _ = play(league, tmp_path, rules=replace(RULES, episodes=before))
+    more, told = play(league, tmp_path, rules=replace(RULES, episodes=now))
+    assert told.calls[0] == (known, blocks, 0)
+    assert told.played == blocks - known
+    assert more[0, 0][:known] == few[0, 0][:known]
+    assert sum(len(block.lengths) for block in more[0, 0]) == now
 
 
 def test_who_plays_under_two_names_plays_once(tmp_path):
@@ -221,76 +179,6 @@ def test_what_an_episode_did_not_count_is_missing_also_after_it_was_kept(tmp_pat
     np.testing.assert_array_equal(kept.metrics["rare"], one.metrics["rare"])
     (path,) = tmp_path.iterdir()
     assert json.loads(path.read_text())["match"] == job.title
-
-
-# What goes wrong.
-
-
-def failure(league, folder, workers):
-    progress = Progress()
-    with pytest.raises(MatchFailedError) as failed:
-        play(league, folder, workers, progress=progress)
-    assert multiprocessing.active_children() == []
-    return str(failed.value), progress
-
-
-@pytest.mark.parametrize(
-    ("act", "told"),
-    [
-        ("raises", "IndexError: no such hare"),
-        ("raises_two_words", "TwoWordsError: no hare"),
-        ("exits", "SystemExit: gone"),
-    ],
-)
-def test_a_match_that_raises_is_told_and_what_was_played_before_it_is_kept(tmp_path, act, told):
-    bad = Odd(act)
-    league = league_of(plays(0, 1), [Odd("draws"), bad])
-    message, progress = failure(league, tmp_path, 1)
-    assert message == f"{Odd('plays', 0)} × {bad}: {told}"
-    assert progress.played == len(list(tmp_path.iterdir())) == 1
-    good = league_of(plays(0, 1), [Odd("draws")])
-    assert play(good, tmp_path)[1].calls[0] == (1, 2, 0)
-
-
-@pytest.mark.parametrize(
-    ("act", "told"),
-    [
-        ("raises_two_words", "TwoWordsError: no hare"),
-        ("kills_its_process", "a process that played was killed (out of memory?)"),
-    ],
-)
-def test_the_same_in_other_processes_of_which_none_is_left(tmp_path, act, told):
-    bad = Odd(act)
-    league = league_of(plays(0), [bad, *[Odd("never_ends", number) for number in range(6)]])
-    message, _ = failure(league, tmp_path, 2)
-    assert message.endswith(f": {told}")
-
-
-def test_an_environment_that_raises_is_told(tmp_path):
-    league = league_of(plays(0), plays(0), EnvironmentSource("tests.marl_pbt.adaptable_environments:Raises", {}))
-    message, _ = failure(league, tmp_path, 1)
-    assert "no such hare" in message
-    assert not list(tmp_path.iterdir())
-
-
-def test_whoever_interrupts_waits_for_nobody_and_leaves_no_process(tmp_path):
-    """What Ctrl-C does: an exception in the middle of waiting."""
-
-    def interrupt(done, total, agent_steps):
-        if agent_steps:
-            raise KeyboardInterrupt
-
-    league = league_of(plays(0), [Odd("draws"), *[Odd("never_ends", number) for number in range(6)]])
-    with pytest.raises(KeyboardInterrupt):
-        play(league, tmp_path, workers=2, progress=interrupt)
-    assert multiprocessing.active_children() == []
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_folder_that_cannot_be_written_ends_it(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError):
-        play(league_of(plays(0), plays(0)), tmp_path / "file")
 
 
 def test_no_jobs_need_no_processes():

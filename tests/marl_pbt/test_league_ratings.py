@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from marl_pbt.league.intransitivity import intransitivity
-from marl_pbt.league.ratings import coadaptation, mean_against_field
+from marl_pbt.league.ratings import coadaptation, is_field_common, leads, mean_against_field
 from marl_pbt.league.statistics import Resamples, estimate
 
 in_short = settings(max_examples=40, deadline=None, derandomize=True)
@@ -59,6 +59,45 @@ def test_pairings_that_were_not_played_are_left_out_of_the_field():
     found = mean_against_field(table, 0, resamples_of())
     np.testing.assert_allclose(found.mean, [1.5, 6, np.nan])
     assert found.n.tolist() == [EPISODES, EPISODES, 0]
+
+
+def test_a_lead_has_the_interval_of_the_paired_difference():
+    """Luck that seeds bring to everybody is in both means and in no difference between them."""
+    table = played([[1, 2, 3], [4, 5, 9], [0, 0, 0]], noise=0.5) + 20 * np.random.default_rng(8).normal(size=EPISODES)
+    found = leads(table, 0, [1, 0, 2], resamples_of())
+    by_episode = table.mean(axis=1)
+    expected = estimate([by_episode[1] - by_episode[0], by_episode[0] - by_episode[2]], resamples_of())
+    for name in ("mean", "standard_error", "low", "high", "n"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name))
+    field = mean_against_field(table, 0, resamples_of())
+    assert field.low[1] < field.high[0]  # the intervals overlap
+    assert (found.low > 0).all()
+
+
+def test_leads_are_between_neighbours_in_the_order_that_is_given_and_of_each_species():
+    table = centred([[1, 2, 3], [4, 5, 9]])
+    np.testing.assert_allclose(leads(table, 0, [0, 1], resamples_of()).mean, [-4])
+    np.testing.assert_allclose(leads(table, 1, [2, 1, 0], resamples_of()).mean, [2.5, 1])
+    np.testing.assert_allclose(leads(table, 1, [2, 0], resamples_of()).mean, [3.5])
+
+
+def test_nobody_is_ahead_of_someone_who_met_nobody():
+    table = centred([[1, 2], [3, 4], [5, 6]])
+    table[1] = np.nan
+    np.testing.assert_array_equal(leads(table, 0, [2, 0, 1], resamples_of()).mean, [4, np.nan])
+
+
+def test_a_field_is_common_where_all_played_the_same_profiles():
+    table = played(np.zeros((3, 2, 2)))
+    assert is_field_common(table, 0, [0, 1, 2])
+    table[2, 1, 0] = np.nan
+    assert not is_field_common(table, 0, [0, 1, 2])
+    assert is_field_common(table, 0, [0, 1])
+    assert not is_field_common(table, 1, [0, 1])
+    table[:2, 1, 0] = np.nan
+    assert is_field_common(table, 0, [0, 1, 2])
+    table[0, 0, 0, :-1] = np.nan  # an episode is enough to have met
+    assert is_field_common(table, 0, [0, 1, 2])
 
 
 def test_a_species_that_is_not_there_is_an_error():

@@ -60,6 +60,14 @@ def test_the_json_says_everything():
     assert first["return/cat"]["mean"] == pytest.approx(-first["return/mouse"]["mean"])
     assert first["length"] == {"mean": 50.0, "standard_error": 0.0, "low": 50.0, "high": 50.0, "n": 10}
     assert first["survived"]["n"] == 10
+    best, last = said["ratings"]["cat"]
+    assert best["lead"]["mean"] == pytest.approx(
+        best["mean_against_field"]["mean"] - last["mean_against_field"]["mean"]
+    )
+    assert best["lead"]["low"] < best["lead"]["mean"] < best["lead"]["high"]
+    assert last["lead"] is None
+    assert list(best["quantities"]) == ["return/cat", "return/mouse", "length", "survived"]
+    assert best["quantities"]["return/cat"] == best["mean_against_field"]
 
 
 def test_the_same_league_gives_the_same_bytes_another_seed_of_the_resamples_others():
@@ -75,6 +83,8 @@ def test_the_json_of_any_league_is_strict(counts, episodes):
     for rating in said["ratings"]["s0"]:
         assert rating["mean_against_field"]["n"] == episodes
         assert (rating["mean_against_field"]["standard_error"] is None) == (episodes == 1)
+        if rating["alpha_rank"] is not None:  # of so few episodes no interval is claimed
+            assert (rating["alpha_rank"]["low"], rating["alpha_rank"]["high"]) == (None, None)
 
 
 def test_what_was_not_played_is_null_or_left_out():
@@ -125,7 +135,20 @@ def test_tables_as_csv_hold_the_same_as_the_json(tmp_path):
         (name, rating["policy"]) for name in TWO for rating in said["ratings"][name]
     ]
     assert (ratings[0]["elo"], ratings[0]["own_minus_others"]) == ("", "")
+    assert float(ratings[0]["lead"]) == said["ratings"]["cat"][0]["lead"]["mean"]
+    assert ratings[1]["lead"] == ""
+    assert float(ratings[2]["survived"]) == said["ratings"]["mouse"][0]["quantities"]["survived"]["mean"]
     assert float(ratings[0]["alpha_rank"]) == said["ratings"]["cat"][0]["alpha_rank"]["mean"]
+
+
+def test_names_of_files_are_made_fit_for_any_disk(tmp_path):
+    labels = {"../cat": ("tom",), 'a mouse:"é"': ("jerry",)}
+    verdict, rules = verdict_on(league_of(labels), dict.fromkeys(labels, exact([[1]])))
+    paths = write_reports(tmp_path / "out", verdict, rules)
+    names = ["payoff_.._cat.png", "payoff_a_mouse__é_.png", "length.png"]
+    assert [path.name for path in paths[3:]] == names
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_names_with_commas_quotes_and_lines_survive_csv():
@@ -207,22 +230,24 @@ def test_generations_of_a_member_make_a_curve_along_its_training(tmp_path):
     rule = WinRule.parse("cat: length > 10")
     verdict, rules = verdict_on(league, {"cat": cat, "mouse": -cat}, rule)
     write_tensorboard(tmp_path, verdict, rules)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_member_03", "b", "league", "random"]
-    found = events(tmp_path / "a_member_03")
+    written = tmp_path / "evaluation"
+    assert sorted(path.name for path in written.iterdir()) == ["a_member_03", "b", "league", "random"]
+    found = events(written / "a_member_03")
     curve = [(point.step, point.value) for point in found.Scalars("evaluation/cat/return_mean")]
     assert curve == [(2000, 1.5), (4000, 5.5)]
     assert [point.step for point in found.Scalars("evaluation/mouse/return_mean")] == [2000]
     assert {"evaluation/cat/alpha_rank", "evaluation/cat/elo", "evaluation/cat/return_low"} <= set(
         found.Tags()["scalars"]
     )
-    assert [point.step for point in events(tmp_path / "random").Scalars("evaluation/cat/return_mean")] == [0]
+    assert [point.step for point in events(written / "random").Scalars("evaluation/cat/return_mean")] == [0]
 
 
 def test_the_tables_are_there_as_pictures_and_texts(tmp_path):
     write_tensorboard(tmp_path, *small())
-    tags = events(tmp_path / "league").Tags()
+    league = events(tmp_path / "evaluation" / "league")
+    tags = league.Tags()
     assert tags["images"] == ["evaluation/payoff_cat", "evaluation/payoff_mouse", "evaluation/length"]
-    text = events(tmp_path / "league").Tensors("evaluation/cat")
+    text = league.Tensors("evaluation/cat")
     (table_of_cats,) = text[0].tensor_proto.string_val
     assert table_of_cats.decode().splitlines()[2].startswith("| 1 | felix | ")
 
@@ -230,17 +255,36 @@ def test_the_tables_are_there_as_pictures_and_texts(tmp_path):
 def test_an_evaluation_into_the_same_folder_replaces_the_one_before(tmp_path):
     for _ in range(2):
         write_tensorboard(tmp_path, *of_counts(2))
-    assert {len(list(folder.iterdir())) for folder in tmp_path.iterdir()} == {1}
-    assert len(events(tmp_path / "p1").Scalars("evaluation/s0/return_mean")) == 1
+    written = tmp_path / "evaluation"
+    assert {len(list(folder.iterdir())) for folder in written.iterdir()} == {1}
+    assert len(events(written / "p1").Scalars("evaluation/s0/return_mean")) == 1
+
+
+def test_nothing_else_that_lies_there_is_touched(tmp_path):
+    """A folder may hold the curves of trainings, and under our name also other things."""
+    others = [
+        tmp_path / "events.out.tfevents.1.x",
+        tmp_path / "member_00" / "events.out.tfevents.2.x",
+        tmp_path / "evaluation" / "events.out.tfevents.3.x",
+        tmp_path / "evaluation" / "p1" / "notes.txt",
+        tmp_path / "evaluation" / "p1" / "deep" / "events.out.tfevents.4.x",
+    ]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    write_tensorboard(tmp_path, *of_counts(2))
+    assert [path.read_text() for path in others] == ["mine"] * 5
 
 
 def test_every_origin_has_a_folder_of_its_own_whatever_it_is_called(tmp_path):
     labels = {"cat": ("..", ".", "league", "a:b", "a_b", "a/b", "@", "x" * 200)}
     verdict, rules = verdict_on(league_of(labels), {"cat": exact(np.zeros(8))})
     write_tensorboard(tmp_path / "tb", verdict, rules)
+    assert [path.name for path in tmp_path.rglob("evaluation")] == ["evaluation"]
     assert [path.name for path in tmp_path.iterdir()] == ["tb"]
-    folders = sorted(path.name for path in (tmp_path / "tb").iterdir())
+    written = tmp_path / "tb" / "evaluation"
+    folders = sorted(path.name for path in written.iterdir())
     assert folders == sorted(
         ["league", "policy", "policy_2", "policy_3", "league_2", "a_b", "a_b_2", "a_b_3", "x" * 200]
     )
-    assert all(len(list((tmp_path / "tb" / folder).iterdir())) == 1 for folder in folders)
+    assert all(len(list((written / folder).iterdir())) == 1 for folder in folders)

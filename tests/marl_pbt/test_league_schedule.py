@@ -53,8 +53,18 @@ def test_of_a_single_species_the_judged_play_by_themselves():
 
 def test_more_pairings_than_anybody_can_have_meant_are_refused():
     with pytest.raises(UserError, match=r"^400 × 300 policies make more than 100000 pairings; name fewer$"):
-        pairings(entrants(400, 300), 10, rng())
+        pairings(entrants(400, 300), None, rng())
+    with pytest.raises(UserError, match=r"^400 × 300 policies make more than 100000 pairings; name fewer$"):
+        pairings(entrants(400, 300), 110_000, rng())
+    with pytest.raises(UserError, match=r"^2300 × 2300 policies make more than"):  # no table of all is made for a few
+        pairings(entrants(2300, 2300), 10, rng())
     assert MOST_PAIRINGS == 100_000
+
+
+def test_only_pairings_that_would_be_played_count():
+    """Of 400 × 300 a part, or those that judge anybody: 200 × 300."""
+    assert len(pairings(entrants(400, 300), 10, rng())) == 10
+    assert len(pairings(entrants(200, 0, background=(200, 300)), None, rng())) == 60_000
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -11,6 +11,7 @@ from marl_pbt.league.statistics import (
     estimate,
     estimate_of_combinations,
     estimate_of_means,
+    estimate_of_shares,
     resampled_means,
 )
 
@@ -148,6 +149,35 @@ def test_a_combination_that_needs_a_cell_not_played_is_unknown():
     found = estimate_of_combinations(table, [[1, 0], [1, -1], [0, 0]], resamples_of(3))
     np.testing.assert_array_equal(found.mean, [2.0, np.nan, np.nan])
     assert found.n.tolist() == [3, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ones", "of", "low", "high"),
+    [
+        (0, 10, 0.0, 0.27753),  # z² / (n + z²), z² = 3.84146
+        (10, 10, 0.72247, 1.0),
+        (5, 10, 0.23659, 0.76341),  # 0.5 ± z / (2 √(n + z²))
+        (1, 1, 0.20655, 1.0),
+        (0, 1000, 0.0, 0.0038267),
+    ],
+)
+def test_shares_have_wilsons_interval(ones, of, low, high):
+    found = estimate_of_shares([1.0] * ones + [np.nan] + [0.0] * (of - ones))
+    assert (found.mean, found.n) == (ones / of, of)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
+    assert (
+        np.isnan(found.standard_error)
+        if of == 1
+        else found.standard_error == pytest.approx(np.std([1.0] * ones + [0.0] * (of - ones), ddof=1) / np.sqrt(of))
+    )
+
+
+def test_shares_of_nothing_are_unknown_and_tables_of_shares_keep_their_shape():
+    found = estimate_of_shares([[[0.0, 1.0, 1.0, 1.0], [np.nan] * 4]])
+    assert found.mean.shape == found.low.shape == found.n.shape == (1, 2)
+    assert found.n.tolist() == [[4, 0]]
+    assert found.mean[0, 0] == 0.75
+    assert np.isnan([found.mean[0, 1], found.standard_error[0, 1], found.low[0, 1], found.high[0, 1]]).all()
 
 
 def test_resampled_tables_are_means_of_the_drawn_episodes():

@@ -84,21 +84,34 @@ def test_a_rule_is_read_with_and_without_spaces():
 
 
 @pytest.mark.parametrize(
-    ("rule", "why"),
+    ("text", "winner", "table"),
     [
-        ("dog: survived > 0", "--win: dog: no such species; there are cat, mouse"),
-        ("cat: lived > 0", "--win: lived: is not counted here; what is: return/cat, return/mouse, length, survived"),
+        ("big cat: survived > 1", "big cat", "survived"),
+        ("Füchse-2: über/lebt>1", "Füchse-2", "über/lebt"),
+        ("a/b : return/a/b > 1", "a/b", "return/a/b"),
+        ("x: y:z > 1", "x", "y:z"),
     ],
 )
-def test_a_rule_that_does_not_fit_the_league_is_told(rule, why):
-    with pytest.raises(UserError) as refused:
-        rated(rule, [[0.5, 0.5, 0.5], [0.2, 0.2, 0.2]])
-    assert str(refused.value) == why
+def test_species_and_quantities_may_be_called_anything(text, winner, table):
+    rule = WinRule.parse(text)
+    assert (rule.winner, rule.table, rule.comparison, rule.threshold) == (winner, table, ">", 1.0)
 
 
-def test_there_is_no_elo_of_one_species_or_of_three():
+def test_a_rule_is_checked_against_the_species():
+    rule = WinRule.parse("cat: length > 3")
+    rule.check(["mouse", "cat"])
+    with pytest.raises(UserError, match=r"^--win: cat: no such species; there are dog, mouse$"):
+        rule.check(["dog", "mouse"])
     for species in (["cat"], ["cat", "mouse", "dog"]):
-        league = league_of(dict.fromkeys(species, ("a",)))
-        returns = {name: exact(np.zeros((1,) * len(species))) for name in species}
         with pytest.raises(UserError, match=rf"^--win: needs two species, there are {', '.join(species)}$"):
-            verdict_on(league, returns, WinRule.parse("cat: length > 3"))
+            rule.check(species)
+
+
+def test_what_is_not_counted_here_is_a_note_and_there_is_no_elo():
+    """It is known only after everything was played: the rest of the verdict is given nevertheless."""
+    verdict = rated("cat: lived > 0", [[0.5, 0.5, 0.5], [0.2, 0.2, 0.2]])
+    assert verdict.notes == (
+        "--win: lived is not counted here, so there is no Elo; what is: return/cat, return/mouse, length, survived",
+    )
+    assert {rating.elo for of in verdict.ratings.values() for rating in of} == {None}
+    assert len(verdict.ratings["mouse"]) == 3

@@ -4,8 +4,8 @@ import made_up_run
 import pytest
 from PIL import Image
 
-from marl_pbt.lineage import LineageEvent
-from marl_pbt.lineage_picture import ANCESTRY, lineage_png
+from marl_pbt.ancestry import LineageEvent
+from marl_pbt.lineage_picture import ANCESTRY, lineage_picture
 from marl_pbt.lineage_text import lineage_markdown, schedule_text
 from marl_pbt.lines_of_descent import Descent, scores_along
 from marl_pbt.protocols import Clocks
@@ -35,7 +35,7 @@ STORY = [
 @pytest.mark.parametrize("population", [4, 16, 64])
 def test_a_picture_has_a_lane_per_member_and_stays_of_a_size_to_look_at(population):
     run = made_up_run.lived(population, 4)
-    picture = Image.open(io.BytesIO(lineage_png(run.events, "predator", population)))
+    picture = Image.open(io.BytesIO(lineage_picture(Descent.of(run.events, "predator"), population)))
     assert picture.format == "PNG"
     assert picture.width == 1200
     assert 200 <= picture.height <= 1200
@@ -43,9 +43,9 @@ def test_a_picture_has_a_lane_per_member_and_stays_of_a_size_to_look_at(populati
 
 def test_the_ancestry_of_the_best_is_framed():
     assert ANCESTRY == "crimson"
-    assert (220, 20, 60) in _colours(lineage_png(STORY, "prey", 2))
+    assert (220, 20, 60) in _colours(lineage_picture(Descent.of(STORY, "prey"), 2))
     nobody_scored = [each for each in STORY if each.score is None and each.kind == "start"]
-    assert (220, 20, 60) not in _colours(lineage_png(nobody_scored, "prey", 2))
+    assert (220, 20, 60) not in _colours(lineage_picture(Descent.of(nobody_scored, "prey"), 2))
 
 
 def _colours(png):
@@ -54,7 +54,7 @@ def _colours(png):
 
 
 def test_a_picture_can_be_drawn_of_nothing():
-    assert lineage_png([], "prey", 8).startswith(b"\x89PNG")
+    assert lineage_picture(Descent.of([], "prey"), 8).startswith(b"\x89PNG")
 
 
 def test_the_best_is_told_by_scores_since_the_last_exploit():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marl_pbt.lineage import LineageEvent
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.lineage_store import LineageStore, read_lineage
 from marl_pbt.protocols import Clocks
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from marl_pbt.explore import Perturb
+from marl_pbt.ancestry import ancestry, distinct_founders
+from marl_pbt.explore import Explorer, Perturb
 from marl_pbt.hyperparameters import DiscreteFactors, Hyperparameter, Real
-from marl_pbt.lineage import ancestry, distinct_founders
 from marl_pbt.protocols import Clocks
 from marl_pbt.worker import most_behind
 from tests.marl_pbt.toy_learner import SPECIES
@@ -164,7 +164,7 @@ def test_where_learning_rates_start_too_low_pbt_finds_better_ones(tmp_path):
         species: (Hyperparameter(species, "learning_rate", Real(1e-4, 0.1, log=True), Real(1e-4, 1e-3, log=True)),)
         for species in SPECIES
     }
-    explorer = Perturb(DiscreteFactors((0.5, 2.0)), 0.25)
+    explorer = Explorer(Perturb(DiscreteFactors((0.5, 2.0)), 0.25))
     skills = {}
     for control in ("pbt", "exploit_nothing"):
         by = evolution(6, declared=low, explorer=explorer)

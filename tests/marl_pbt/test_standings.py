@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marl_pbt.shared_board import ROW_BYTES
-from marl_pbt.standings import HISTORY_LENGTH, BoardRow, Score, ScoreWindow, Source
+from marl_pbt.standings import GAINS_LENGTH, HISTORY_LENGTH, BoardRow, Gain, Score, ScoreWindow, Source
 
 in_short = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -112,9 +112,11 @@ VALUES = st.one_of(
     history=st.lists(st.tuples(st.integers(0, 10**6), SCORES), max_size=5),
     hyperparameters=st.dictionaries(st.text(), VALUES, max_size=4),
     parent=st.none() | st.builds(Source, st.integers(0, 99), st.integers(0, 99)),
+    gained=st.lists(st.tuples(st.integers(0, 99), st.floats(allow_nan=False, allow_infinity=False)), max_size=3),
 )
-def test_a_row_comes_back_as_it_went(history, hyperparameters, parent):
-    row = BoardRow(3, 7, 11, 13, tuple(history), 2, 7, hyperparameters, parent, 5)
+def test_a_row_comes_back_as_it_went(history, hyperparameters, parent, gained):
+    gains = tuple(Gain(at, gain, hyperparameters) for at, gain in gained)
+    row = BoardRow(3, 7, 11, 13, tuple(history), 2, 7, hyperparameters, parent, 5, gains=gains)
     back = BoardRow.from_bytes(row.to_bytes())
     assert replace(back, history=()) == replace(row, history=())
     for (at, score), (at_back, score_back) in zip(row.history, back.history, strict=True):
@@ -131,7 +133,8 @@ def test_the_longest_row_fits_into_its_slot():
     score = Score(-123456.7890123456789, 12345.67890123456789, 10**6)
     history = [(10**6 + at, score) for at in range(HISTORY_LENGTH + 50)]
     hyperparameters = {f"a_rather_long_name_of_a_hyperparameter_{i}": -1.2345678901234567e-100 for i in range(60)}
-    data = row_with(history, hyperparameters=hyperparameters).to_bytes()
+    gains = tuple(Gain(10**6 + at, -1.2345678901234567e-100, hyperparameters) for at in range(GAINS_LENGTH))
+    data = row_with(history, hyperparameters=hyperparameters, gains=gains).to_bytes()
     assert len(data) < ROW_BYTES
     assert len(BoardRow.from_bytes(data).history) == HISTORY_LENGTH
     assert BoardRow.from_bytes(data).newest == score

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
 
-from marl_pbt.lineage import schedule
+from marl_pbt.ancestry import schedule
 from marl_pbt.lines_of_descent import Descent
 from marl_pbt.protocols import Clocks
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone

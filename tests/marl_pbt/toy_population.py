@@ -9,7 +9,7 @@ from dataclasses import replace
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.decision import Rules
 from marl_pbt.evolution import Evolution
-from marl_pbt.explore import Perturb
+from marl_pbt.explore import Explorer, Perturb
 from marl_pbt.hyperparameters import DiscreteFactors, Hyperparameter, Integer, Real
 from marl_pbt.member import Member, Place
 from marl_pbt.policy_state import ScoreRules
@@ -42,7 +42,7 @@ def evolution(population, *, rules=None, **fields):
         "control": "pbt",
         "rules": Rules(Truncation(), population, **by),
         "score_rules": ScoreRules(window=10, min_episodes=4),
-        "explorer": Perturb(DiscreteFactors((0.8, 1.25)), 0.25),
+        "explorer": Explorer(Perturb(DiscreteFactors((0.8, 1.25)), 0.25)),
         "declared": {species: declared(species) for species in SPECIES},
     }
     return Evolution(**told | fields)
@@ -144,7 +144,7 @@ def state_bytes(member):
 
 
 STEADY = {"noise": 0.001}
-FIXED = {"explorer": Perturb(DiscreteFactors((0.8, 1.25)), 0.0)}
+FIXED = {"explorer": Explorer(Perturb(DiscreteFactors((0.8, 1.25)), 0.0))}
 
 
 def board_row(population, member, species=0):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from agents.checks import checked_values, range_of
+from agents.checks import checked_values
 from agents.ppo.settings import HYPERPARAMETERS
 from marl_pbt.protocols import UserError
 
 if TYPE_CHECKING:
-    from marl_pbt.protocols import HyperparameterValue, PortablePolicy
+    from marl_pbt.protocols import PortablePolicy
 
 FORMATS: Mapping[str, str] = {
     ".zip": "Stable-Baselines3 zip, opened with PPO.load",
@@ -31,7 +31,7 @@ def export_policy(policy: PortablePolicy, suffix: str) -> bytes:
         ValueError: Tensors or spaces do not fit the architecture, a hyperparameter is unknown or not legal, what the
             policy answers is not finite, or the file, read back, does not answer as the policy does.
     """
-    _check_hyperparameters(policy.hyperparameters)
+    checked_values("hyperparameters", policy.hyperparameters, HYPERPARAMETERS)
     if suffix == ".zip":
         from agents.ppo.exporting.sb3_zip import sb3_zip
 
@@ -41,16 +41,6 @@ def export_policy(policy: PortablePolicy, suffix: str) -> bytes:
 
         return onnx_file(policy)
     raise UserError(f"export to {suffix or 'a file without suffix'}: no such format; known are {', '.join(FORMATS)}")
-
-
-def _check_hyperparameters(given: Mapping[str, HyperparameterValue]) -> None:
-    """Stable-Baselines3 would stumble over some that are not legal, and believe others."""
-    for name, value in given.items():
-        try:
-            checked_values("hyperparameters", {name: value}, HYPERPARAMETERS)
-        except OverflowError:
-            rule = f"{range_of(HYPERPARAMETERS[name])} that a float can hold"
-            raise ValueError(f"hyperparameters.{name}: must be {rule}, got {value!r:.40}…") from None
 
 
 __all__ = ["FORMATS", "export_policy"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marl_pbt.ancestry import LineageEvent, ancestry, distinct_founders, schedule
 from marl_pbt.explore import Change
-from marl_pbt.lineage import LineageEvent, ancestry, distinct_founders, schedule
 from marl_pbt.protocols import Clocks
 from marl_pbt.standings import Score, Source
 
