@@ -106,17 +106,29 @@ def pictures(verdict: Verdict, rules: Rules) -> dict[str, bytes]:
 
 
 def _picture(verdict: Verdict, title: str, table: str, axes: tuple[int, int]) -> bytes:
-    names = [verdict.league.species[axis] for axis in axes]
-    of = verdict.estimates[table]
+    of, names = verdict.estimates[table], [verdict.league.species[axis] for axis in axes]
+    rows, columns = _shown(verdict, names, is_payoff=table != LENGTH)
+    labels = [[verdict.payoffs.labels[name][at] for at in of] for name, of in zip(names, (rows, columns), strict=True)]
+    is_table, cells = of.mean.ndim == 2, np.ix_(rows, columns)
+    own = [(where[axes[0]], where[axes[1]]) for where in verdict.own] if is_table else []
     heat_map = HeatMap(
         title=title,
-        rows=(names[0], verdict.payoffs.labels[names[0]]),
-        columns=(names[1], verdict.payoffs.labels[names[1]]),
-        means=_flattened(of.mean, axes),
-        errors=_flattened(of.standard_error if of.mean.ndim == 2 else np.full_like(of.mean, np.nan), axes),
-        own=[(where[axes[0]], where[axes[1]]) for where in verdict.own] if of.mean.ndim == 2 else [],
+        rows=(names[0], labels[0]),
+        columns=(names[1], labels[1]),
+        means=_flattened(of.mean, axes)[cells],
+        errors=_flattened(of.standard_error if is_table else np.full_like(of.mean, np.nan), axes)[cells],
+        own=[(rows.index(row), columns.index(column)) for row, column in own if row in rows and column in columns],
     )
     return heat_map_png(heat_map)
+
+
+def _shown(verdict: Verdict, names: Sequence[str], is_payoff: bool) -> tuple[list[int], list[int]]:
+    """Which policies are rows and which columns: all; with a background, those who are judged, and those they met."""
+    rows, columns = ([each.is_focal for each in verdict.league.entrants[name]] for name in names)
+    has_background = not (all(rows) and all(columns))
+    if is_payoff and has_background and any(rows) and not all(columns):
+        return [at for at, focal in enumerate(rows) if focal], [at for at, focal in enumerate(columns) if not focal]
+    return list(range(len(rows))), list(range(len(columns)))
 
 
 def _flattened(table: NDArray[np.float64], axes: tuple[int, int]) -> NDArray[np.float64]:
