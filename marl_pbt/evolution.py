@@ -45,6 +45,7 @@ class Evolution:
         explorer: How hyperparameters move in an explore.
         declared: Per species: what may change.
         optimizer_state: What becomes of the optimiser's moments in an exploit.
+        deterministic: Nothing that is written tells of the wall clock: the same seed gives the same bytes.
         cards: Per species: what a policy's file says of how to rebuild it, JSON-able.
     """
 
@@ -59,6 +60,7 @@ class Evolution:
     declared: Mapping[str, tuple[Hyperparameter, ...]]
     optimizer_state: OptimizerState = "reset"
     copied: CopyMode = "weights+hyperparameters"
+    deterministic: bool = False
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

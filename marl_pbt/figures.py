@@ -17,6 +17,11 @@ def short_count(count: float) -> str:
     return f"{count:.0f}"
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def number_text(value: float) -> str:
     """A return or a length in three digits that matter; `–` where there is none."""
     if math.isnan(value):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
 from marl_pbt.durable import write_durably
+from marl_pbt.figures import counted
 from marl_pbt.imports import ensure_rooms_on_path
 from marl_pbt.protocols import UserError
 from marl_pbt.provenance import write_provenance
@@ -99,7 +100,7 @@ class Launch:
         ):
             for notice in loaded.notices:
                 records.say(notice)
-            records.say(f"{run.root}: {plan.population} members on {plan.workers} workers")
+            records.say(f"{run.root}: {counted(plan.population, 'member')} on {counted(plan.workers, 'worker')}")
             # In this process, before the workers would all compile the same.
             telling = Timer(2.0, records.say, ["compiling for this machine, once: up to a minute"])
             telling.start()

@@ -130,7 +130,7 @@ class Member:
                 logger.warning("member %d: %s; it is ready at once", self.index, fault)
                 self._fault = fault
                 return True
-            self.clocks += report.clocks
+            self.clocks += replace(report.clocks, seconds=0.0) if self.evolution.deterministic else report.clocks
             for name, policy in self.policies.items():
                 policy.take_in(name, report.episodes)
             self.place.board.tick(self.index, self.clocks.agent_steps)
@@ -210,7 +210,7 @@ class Member:
             policy=species,
             generation=self.generation,
             clocks=self.clocks,
-            time=time.time(),
+            time=0.0 if self.evolution.deterministic else time.time(),
             founder=self.policies[species].founder,
             hyperparameters=self._hyperparameters(species),
         )

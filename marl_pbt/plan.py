@@ -83,7 +83,7 @@ class RunPlan:
     @property
     def workers(self) -> int:
         """W: what the config says, or one per core that this process may use; never more than members."""
-        return min(self.config.workers or available_cores(), self.population)
+        return 1 if self.config.deterministic else min(self.config.workers or available_cores(), self.population)
 
     @property
     def time_limit_s(self) -> float | None:
@@ -112,6 +112,7 @@ class RunPlan:
             declared=self.bound.declared,
             optimizer_state=pbt.optimizer_state,
             copied=pbt.copied,
+            deterministic=self.config.deterministic,
             cards={name: self._card(name) for name in self.species},
         )
 

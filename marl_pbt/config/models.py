@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, WithJsonSchema
 
 from marl_pbt.config.distributions import RANGES, Declaration
 from marl_pbt.config.faults import Fault, shown
@@ -217,13 +217,20 @@ class RunConfig(Section):
     pbt: PBTSection
     stop: StopSection
     workers: Count | None = Field(default=None, description="processes; null: one per core")
+    deterministic: StrictBool = Field(
+        default=False, description="true: the same seed gives the same bytes; one worker, members take turns"
+    )
     checkpoints: CheckpointsSection = Field(default_factory=CheckpointsSection)
     films: FilmsSection = Field(default_factory=FilmsSection)
     judge: JudgeSection | None = Field(default_factory=JudgeSection, description="null: none")
 
     def broken_rules(self) -> Iterator[Fault]:
-        """Clocks that count are whole numbers."""
+        """Clocks that count are whole numbers; what is to be repeated cannot hang on how fast the machine was."""
         yield from broken_clock(self.pbt.time_attr, "stop.progress", self.stop.progress)
+        if self.deterministic and self.pbt.time_attr == "seconds":
+            yield Fault("deterministic", "must be false with pbt.time_attr: seconds, which nobody can repeat, got true")
+        if self.deterministic and self.workers not in (None, 1):
+            yield Fault("deterministic", f"must be false with more than one of workers, got {self.workers} workers")
 
 
 def broken_clock(time_attr: str, key: str, value: float) -> Iterator[Fault]:

@@ -135,7 +135,7 @@ def test_a_part_of_the_pairings_another_seed_other_settings_and_tensorboard(eval
     more = ["--pairings", "4", "--seed", "7", "--set", "max_steps=5", "--set", "width=13", "--tensorboard"]
     code, out, _ = evaluate("a", "a:member_00@*", "--episodes", "1", *more)
     assert code == 0
-    assert "4 pairings of 1 episodes in envs.predator_prey_grass:parallel_env(max_steps=5, width=13)" in out
+    assert "4 pairings of 1 episode in envs.predator_prey_grass:parallel_env(max_steps=5, width=13)" in out
     found = said(tmp_path / "out")
     assert (len(found["payoffs"]), found["seed"]) == (4, 7)
     assert {pairing["length"]["mean"] for pairing in found["payoffs"]} == {5.0}
@@ -166,7 +166,7 @@ def test_three_species(evaluate, tmp_path):
     config.write_text(config.read_text().replace("learner:", f"  species: {patterns}\nlearner:"))
     code, out, err = evaluate("random", "--config", str(config), "--episodes", "1")
     assert (code, err) == (0, "")
-    assert out.startswith("1 a × 1 b × 1 c: 1 pairings of 1 episodes in")
+    assert out.startswith("1 a × 1 b × 1 c: 1 pairing of 1 episode in")
     assert len(list((tmp_path / "out").glob("payoff_*.png"))) == 6
     assert "nan" not in out
 
@@ -175,7 +175,7 @@ def test_a_single_species_has_no_payoff_tables(evaluate, tmp_path):
     config = config_file(tmp_path, make="tests.marl_pbt.toy_environments:Herd", config={})
     code, out, err = evaluate("random", "--config", str(config), "--episodes", "2")
     assert (code, err) == (0, "")
-    assert out.startswith("1 cow: 1 pairings of 2 episodes in tests.marl_pbt.toy_environments:Herd()")
+    assert out.startswith("1 cow: 1 pairing of 2 episodes in tests.marl_pbt.toy_environments:Herd()")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "evaluation.json",
         "matches",
