@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.alone import read_settings, with_defaults
 from agents.checks import checked_values
+from agents.flat_settings import read_settings, with_defaults
 from agents.generators import generator_state, make_generator, restore_generator
-from agents.tensors import check_names, under, within
+from agents.tensors import check_names, from_values, under, values_in, within
 from marl_pbt.protocols import (
     Clocks,
     FinishedEpisode,
@@ -28,6 +28,7 @@ from marl_pbt.protocols import (
     Learner,
     LearnerDescription,
     OptimizerState,
+    PlaySpaces,
     Policy,
     Tensors,
     TrainingReport,
@@ -35,7 +36,7 @@ from marl_pbt.protocols import (
 )
 
 if TYPE_CHECKING:
-    import gymnasium
+    pass
 
 SPECIES = "policy"
 _THETA = "policy/theta"
@@ -117,8 +118,7 @@ class QuadraticLearner:
 
     def get_state(self) -> Tensors:
         """Everything: θ, the hyperparameters and the generator."""
-        values = {name: np.array(value) for name, value in self._values.items()}
-        own = under(SPECIES, self.snapshot(SPECIES) | under("hyperparameters", values))
+        own = under(SPECIES, self.snapshot(SPECIES) | from_values(self._values))
         return own | {"generator": generator_state(self._rng)}
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -130,8 +130,7 @@ class QuadraticLearner:
         check_names(state, self.get_state())
         own = within(SPECIES, state)
         self.adopt(SPECIES, own, "keep")
-        values = within("hyperparameters", own)
-        self.set_hyperparameters(SPECIES, {name: array.item() for name, array in values.items()})
+        self.set_hyperparameters(SPECIES, values_in(own))
         restore_generator(self._rng, state["generator"])
 
 
@@ -165,10 +164,7 @@ class QuadraticKind:
         return QuadraticLearner(read_settings(settings, _SETTINGS, interface), seed)
 
     def load_policy(
-        self,
-        architecture: Mapping[str, Any],
-        tensors: Mapping[str, NDArray[Any]],
-        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: PlaySpaces | None = None
     ) -> Policy:
         """Refuse: a point on a hill sees nothing and does nothing.
 

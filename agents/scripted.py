@@ -14,10 +14,11 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from agents.checks import NO_WORLDS, checked_values, interface_faults, is_legal, range_of, unknown
+from agents.checks import NO_WORLDS, checked_values, interface_faults
+from agents.flat_settings import setting_faults
 from agents.generators import generator_state, make_generator, restore_generator
 from agents.stretch import EpisodeLog, ecology_rates, read_counters
-from agents.tensors import check_names, under, within
+from agents.tensors import check_names, from_values, under, values_in, within
 from marl_pbt.protocols import (
     Clocks,
     HyperparameterSpec,
@@ -26,6 +27,7 @@ from marl_pbt.protocols import (
     Learner,
     LearnerDescription,
     OptimizerState,
+    PlaySpaces,
     Policy,
     Tensors,
     TrainingReport,
@@ -34,7 +36,7 @@ from marl_pbt.protocols import (
 )
 
 if TYPE_CHECKING:
-    import gymnasium
+    pass
 
 _KIND = "random"
 _WEIGHTS = "policy/logits"
@@ -123,8 +125,7 @@ class RandomLearner:
         state = under("worlds", self._worlds.get_state())
         state |= under("episodes", self._log.get_state() | {"generator": generator_state(self._rng)})
         for name in self.species:
-            values = {key: np.array(value) for key, value in self._values[name].items()}
-            state |= under(name, self.snapshot(name) | under("hyperparameters", values))
+            state |= under(name, self.snapshot(name) | from_values(self._values[name]))
         return state
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -137,8 +138,7 @@ class RandomLearner:
         for name in self.species:
             own = within(name, state)
             _check_tensors(self._n_actions[name], own)
-            values = within("hyperparameters", own)
-            self.set_hyperparameters(name, {key: array.item() for key, array in values.items()})
+            self.set_hyperparameters(name, values_in(own))
         self._worlds.set_state(within("worlds", state))
         self._log.set_state(within("episodes", state))
         restore_generator(self._rng, state["episodes/generator"])
@@ -173,10 +173,7 @@ class RandomKind:
         return RandomLearner(n_steps, interface, worlds, seed)
 
     def load_policy(
-        self,
-        architecture: Mapping[str, Any],
-        tensors: Mapping[str, NDArray[Any]],
-        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: PlaySpaces | None = None
     ) -> Policy:
         """Rebuild a policy.
 
@@ -197,14 +194,10 @@ random_kind = RandomKind()
 
 def _parse(settings: Mapping[str, Any], interface: Interface) -> int:
     """The checked `n_steps`."""
-    faults = interface_faults(interface)
-    faults += [unknown(str(key), str(key), _SETTINGS, "key") for key in settings if key not in _SETTINGS]
-    n_steps = settings.get("n_steps", _SETTINGS["n_steps"].default)
-    if not is_legal(n_steps, _SETTINGS["n_steps"]):
-        faults.append(f"n_steps: must be {range_of(_SETTINGS['n_steps'])}, got {n_steps!r}")
+    faults = interface_faults(interface) + setting_faults(settings, _SETTINGS)
     if faults:
         raise UserError(*faults)
-    return int(n_steps)
+    return int(settings.get("n_steps", _SETTINGS["n_steps"].default))
 
 
 def _check_tensors(n_actions: int, tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -22,8 +22,9 @@ from marl_pbt.policy_files import EnvironmentCard, PolicyCard, SavedPolicy, Spac
 from marl_pbt.protocols import Exports, Imports, Interface, LearnerKind, PortablePolicy, UserError
 from marl_pbt.run_directory import member_name
 from marl_pbt.seats import Learned
-from marl_pbt.snapshot import Snapshot, encode
+from marl_pbt.snapshot import MAX_BYTES, Snapshot, encode
 from marl_pbt.space_cards import card_of
+from marl_pbt.strangers_files import read_whole
 from marl_pbt.targets import check_target, targets
 
 OWN_FORMAT = ".safetensors"
@@ -146,7 +147,11 @@ def _imported(
     kind: LearnerKind = load_object(learner.make, LearnerKind, "learner.make")
     if not isinstance(kind, Imports):
         raise UserError(f"{learner.make}: this kind of learner imports nothing")
-    tensors = kind.import_policy(path, learner.settings, interface, species)
+    content = read_whole(path, MAX_BYTES)
+    try:
+        tensors = kind.import_policy(content, learner.settings, interface, species)
+    except ValueError as fault:
+        raise UserError(f"{path}: {fault}") from None
     card = PolicyCard(
         kind="policy",
         species=species,

@@ -10,23 +10,22 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from agents.alone import read_settings, with_defaults
 from agents.checks import is_legal, range_of
 from agents.digits.layers import CLASSES, PIXELS, as_layers, count_parameters, logits_of, scaled
+from agents.flat_settings import read_settings, with_defaults
 from marl_pbt.protocols import (
     HyperparameterSpec,
     HyperparameterValue,
     Interface,
     Learner,
     LearnerDescription,
+    PlaySpaces,
     Policy,
     UserError,
     Worlds,
 )
 
 if TYPE_CHECKING:
-    import gymnasium
-
     from agents.widening import Dense
 
 SPECIES = "classifier"
@@ -97,10 +96,7 @@ class DigitsKind:
         return DigitsLearner(values, _specs(values), seed)
 
     def load_policy(
-        self,
-        architecture: Mapping[str, Any],
-        tensors: Mapping[str, NDArray[Any]],
-        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: PlaySpaces | None = None
     ) -> Policy:
         """Rebuild a classifier; its width follows from the tensors.
 

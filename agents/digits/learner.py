@@ -15,7 +15,7 @@ from agents.digits.examples import load_split
 from agents.digits.layers import as_layers, as_tensors, fresh_layers
 from agents.digits.network import Network
 from agents.generators import generator_state, make_generator, restore_generator
-from agents.tensors import check_names, under, within
+from agents.tensors import check_names, from_values, under, values_in, within
 from agents.widening import resized
 from marl_pbt.protocols import (
     Clocks,
@@ -130,8 +130,7 @@ class DigitsLearner:
 
     def get_state(self) -> Tensors:
         """Everything: the classifier, the hyperparameters, what the last update left to tell, the generators."""
-        values = {name: np.array(value) for name, value in self._values.items()}
-        state = under(SPECIES, self.snapshot(SPECIES) | under("hyperparameters", values))
+        state = under(SPECIES, self.snapshot(SPECIES) | from_values(self._values))
         state |= {f"generators/{name}": generator_state(rng) for name, rng in self._rngs.items()}
         return state | {"is_fresh": np.array(self._is_fresh), "narrowing_loss": np.array(self._lost)}
 
@@ -144,8 +143,7 @@ class DigitsLearner:
         check_names(state, self.get_state())
         own = within(SPECIES, state)
         self.adopt(SPECIES, own, "donor")
-        values = within("hyperparameters", own)
-        self.set_hyperparameters(SPECIES, {name: array.item() for name, array in values.items()})
+        self.set_hyperparameters(SPECIES, values_in(own))
         for name, rng in self._rngs.items():
             restore_generator(rng, state[f"generators/{name}"])
         self._is_fresh, self._lost = bool(state["is_fresh"]), float(state["narrowing_loss"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from marl_pbt.protocols import (
     Interface,
     Learner,
     LearnerDescription,
+    PlaySpaces,
     Policy,
     PortablePolicy,
     Tensors,
@@ -23,7 +23,7 @@ from marl_pbt.protocols import (
 )
 
 if TYPE_CHECKING:
-    import gymnasium
+    pass
 
 
 class PPOKind:
@@ -73,10 +73,7 @@ class PPOKind:
         return PPOLearner(parsed, interface, worlds, seed)
 
     def load_policy(
-        self,
-        architecture: Mapping[str, Any],
-        tensors: Mapping[str, NDArray[Any]],
-        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: PlaySpaces | None = None
     ) -> Policy:
         """Rebuild a policy; `tensors` is a snapshot or its `policy/…` part.
 
@@ -105,12 +102,13 @@ class PPOKind:
 
         return export_policy(policy, suffix)
 
-    def import_policy(self, path: Path, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
+    def import_policy(self, content: bytes, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
         """Read the `policy/…` tensors of a species from a Stable-Baselines3 zip; runs nothing that is in it.
 
         Raises:
-            UserError: It is no such file, could do harm, or does not fit; one line that says what would.
+            UserError: The settings are at fault.
+            ValueError: It is no such file, could do harm, or does not fit; one line that says what would.
         """
         from agents.ppo.importing import import_sb3_zip
 
-        return import_sb3_zip(path, settings, interface, species)
+        return import_sb3_zip(content, settings, interface, species)

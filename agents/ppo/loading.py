@@ -12,16 +12,16 @@ from agents.ppo.architecture import check_spaces, check_tensors
 from agents.ppo.fast.frozen import FastPolicy
 from agents.ppo.fast.lists import MOST_INPUTS
 from agents.ppo.settings import GREATEST_WIDTH, LEAST_WIDTH
-from marl_pbt.protocols import Policy
+from marl_pbt.protocols import PlaySpaces, Policy
 
 if TYPE_CHECKING:
-    import gymnasium
+    pass
 
 
 def load_policy(
     architecture: Mapping[str, Any],
     tensors: Mapping[str, NDArray[Any]],
-    spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+    spaces: PlaySpaces | None = None,
 ) -> Policy:
     """Rebuild a policy; torch is imported only where the kernels are not made for its actor.
 

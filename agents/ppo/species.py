@@ -20,7 +20,7 @@ from agents.ppo.fast.inference import FastInference
 from agents.ppo.inference import TorchInference
 from agents.ppo.optimizer import forget_moments, read_moments, write_moments
 from agents.ppo.settings import HYPERPARAMETERS, SpeciesSettings
-from agents.tensors import under, within
+from agents.tensors import from_values, under, values_in, within
 from marl_pbt.protocols import DivergedError
 
 if TYPE_CHECKING:
@@ -195,8 +195,7 @@ class SpeciesPPO:
 
     def get_state(self) -> Tensors:
         """`snapshot`, the generator, the hyperparameters in force."""
-        values = {name: np.array(value) for name, value in self._in_force.items()}
-        return self.snapshot() | under("hyperparameters", values) | {"generator": generator_state(self.rng)}
+        return self.snapshot() | from_values(self._in_force) | {"generator": generator_state(self.rng)}
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `get_state`.
@@ -205,5 +204,5 @@ class SpeciesPPO:
             ValueError: The state does not fit.
         """
         self.adopt(state, "donor")
-        self.set_hyperparameters({name: array.item() for name, array in within("hyperparameters", state).items()})
+        self.set_hyperparameters(values_in(state))
         restore_generator(self.rng, state["generator"])

@@ -29,8 +29,14 @@ _UNFIT = re.compile(r"[^\w.-]")  # for a file's name
 FIGURES = ("mean", "standard_error", "low", "high", "n")
 
 
-def write_reports(folder: Path, verdict: Verdict, rules: Rules) -> list[Path]:
+def write_reports(folder: Path, verdict: Verdict, rules: Rules, drawn: Mapping[str, bytes]) -> list[Path]:
     """Write all files, each whole or not at all.
+
+    Args:
+        folder: Made if need be.
+        verdict: What is told.
+        rules: How it was played.
+        drawn: What `pictures` gave.
 
     Returns:
         Their paths, `evaluation.json` first.
@@ -43,7 +49,7 @@ def write_reports(folder: Path, verdict: Verdict, rules: Rules) -> list[Path]:
         "evaluation.json": evaluation_json(verdict, rules),
         "payoffs.csv": _csv(payoff_rows(verdict)),
         "ratings.csv": _csv(rating_rows(verdict)),
-        **{f"{_UNFIT.sub('_', name)}.png": data for name, data in pictures(verdict, rules).items()},
+        **{f"{_UNFIT.sub('_', name)}.png": data for name, data in drawn.items()},
     }
     for name, data in contents.items():
         write_durably(folder / name, data)

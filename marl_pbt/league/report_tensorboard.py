@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain, count
 from pathlib import Path
 
-from marl_pbt.league.jobs import Rules
-from marl_pbt.league.report_files import pictures
 from marl_pbt.league.report_text import diagnosis_lines, rating_markdown
 from marl_pbt.league.verdict import Rating, Verdict
 from marl_pbt.tensorboard.event_writer import EventWriter
 from marl_pbt.tensorboard.summaries import picture_summary, text_summary
 
 
-def write_tensorboard(folder: Path, verdict: Verdict, rules: Rules) -> None:
+def write_tensorboard(folder: Path, verdict: Verdict, drawn: Mapping[str, bytes]) -> None:
     """Write a run `league` with all tables, and one per member (or other origin) with its ratings.
 
     A rating stands at the agent steps of its policy, so that several generations of a member make a curve. What an
@@ -26,7 +24,7 @@ def write_tensorboard(folder: Path, verdict: Verdict, rules: Rules) -> None:
     for old in folder.glob("*/events.out.tfevents.*"):
         old.unlink()
     league = EventWriter(folder / "league", time.time)
-    for name, picture in pictures(verdict, rules).items():
+    for name, picture in drawn.items():
         league.summary(picture_summary(f"evaluation/{name}", picture), 0)
     for species in verdict.league.species:
         league.summary(text_summary(f"evaluation/{species}", rating_markdown(verdict, species)), 0)

@@ -15,7 +15,7 @@ from marl_pbt.league.match_store import MatchStore
 from marl_pbt.league.payoffs import payoffs_of
 from marl_pbt.league.pool import MatchFailedError
 from marl_pbt.league.progress import LeagueProgress
-from marl_pbt.league.report_files import write_reports
+from marl_pbt.league.report_files import pictures, write_reports
 from marl_pbt.league.report_text import report_lines
 from marl_pbt.league.schedule import Pairing, pairings
 from marl_pbt.league.tournament import play_league
@@ -110,11 +110,12 @@ class Session:
 
     def _report(self, verdict: Verdict, rules: Rules) -> None:
         _say(report_lines(verdict))
-        paths = write_reports(self._folder, verdict, rules)
+        drawn = pictures(verdict, rules)
+        paths = write_reports(self._folder, verdict, rules, drawn)
         if self.has_tensorboard:
             from marl_pbt.league.report_tensorboard import write_tensorboard
 
-            write_tensorboard(self._folder / "tb", verdict, rules)
+            write_tensorboard(self._folder / "tb", verdict, drawn)
             paths.append(self._folder / "tb")
         _say(["", *(str(path) for path in paths)])
 

@@ -17,7 +17,15 @@ from marl_pbt.protocols.descriptions import (
 from marl_pbt.protocols.errors import DivergedError, UserError
 from marl_pbt.protocols.learners import Exports, Imports, Learner, LearnerKind, PortablePolicy, WarmsUp
 from marl_pbt.protocols.policies import Policy
-from marl_pbt.protocols.values import LIVES_ON, TERMINATED, TRUNCATED, HyperparameterValue, OptimizerState, Tensors
+from marl_pbt.protocols.values import (
+    LIVES_ON,
+    TERMINATED,
+    TRUNCATED,
+    HyperparameterValue,
+    OptimizerState,
+    PlaySpaces,
+    Tensors,
+)
 from marl_pbt.protocols.worlds import Environment, Episode, OffersBaselines, StepResult, Worlds
 
 __all__ = [
@@ -40,6 +48,7 @@ __all__ = [
     "LearnerKind",
     "OffersBaselines",
     "OptimizerState",
+    "PlaySpaces",
     "Policy",
     "PortablePolicy",
     "StepResult",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from marl_pbt.protocols.descriptions import Interface, LearnerDescription, TrainingReport
 from marl_pbt.protocols.policies import Policy
-from marl_pbt.protocols.values import HyperparameterValue, OptimizerState, Tensors
+from marl_pbt.protocols.values import HyperparameterValue, OptimizerState, PlaySpaces, Tensors
 from marl_pbt.protocols.worlds import Worlds
 
 if TYPE_CHECKING:
@@ -82,10 +81,7 @@ class LearnerKind(Protocol):
         """
 
     def load_policy(
-        self,
-        architecture: Mapping[str, Any],
-        tensors: Mapping[str, NDArray[Any]],
-        spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]] | None = None,
+        self, architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], spaces: PlaySpaces | None = None
     ) -> Policy:
         """Rebuild a policy; the file that it comes from may be a stranger's.
 
@@ -148,15 +144,16 @@ class Exports(Protocol):
 class Imports(Protocol):
     """What a kind of learner may offer too: weights from files of others, without running what is in them."""
 
-    def import_policy(self, path: Path, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
-        """Read the `policy/…` tensors of a species from a file.
+    def import_policy(self, content: bytes, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
+        """Read the `policy/…` tensors of a species from a file's content.
 
         Args:
-            path: The file.
+            content: Of the file, whole; the caller has seen to its size.
             settings: As in `LearnerKind.describe`; they say what the policy must be made of.
             interface: Of the worlds that it is to play in.
             species: Whose policy it becomes.
 
         Raises:
-            UserError: It is no such file, too large, or does not fit; one line that says what would.
+            UserError: The settings are at fault.
+            ValueError: It is no such file, could do harm, or does not fit; one line that says what would.
         """

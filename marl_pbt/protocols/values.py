@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    import gymnasium
     from numpy.typing import NDArray
 
 Tensors: TypeAlias = "dict[str, NDArray[Any]]"
@@ -17,3 +18,6 @@ OptimizerState: TypeAlias = Literal["reset", "donor", "keep"]
 
 LIVES_ON, TERMINATED, TRUNCATED = 0, 1, 2
 """The codes in `StepResult.ended`."""
+
+PlaySpaces: TypeAlias = "tuple[gymnasium.Space[Any], gymnasium.Space[Any]]"
+"""Observations and actions of one agent where a policy is to play."""

@@ -3,20 +3,20 @@
 from agents import ppo
 from envs.predator_prey_grass import parallel_env
 from tests.agents.toy_worlds import ToyWorlds
-from tests.contracts.learner import LearnerContract
+from tests.contracts.learner import PlayingLearnerContract
 
 SETTINGS = {"n_steps": 8, "batch_size": 64, "net_arch": [32, 48]}
 
 
-class TestSparse(LearnerContract):
+class TestSparse(PlayingLearnerContract):
     kind, settings, make_worlds = ppo.kind, {**SETTINGS, "update_path": "sparse"}, ToyWorlds
 
 
-class TestDense(LearnerContract):
+class TestDense(PlayingLearnerContract):
     kind, settings, make_worlds = ppo.kind, {**SETTINGS, "update_path": "dense"}, ToyWorlds
 
 
-class TestOnPredatorPreyGrass(LearnerContract):
+class TestOnPredatorPreyGrass(PlayingLearnerContract):
     kind, settings = ppo.kind, {"n_steps": 8, "batch_size": 128}
     make_worlds = staticmethod(lambda: parallel_env(max_steps=20).batched(4))
 

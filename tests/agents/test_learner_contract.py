@@ -2,14 +2,14 @@
 
 from agents import digits, ppo, quadratic, scripted
 from tests.agents.toy_worlds import ToyWorlds
-from tests.contracts.learner import LearnerContract
+from tests.contracts.learner import LearnerContract, PlayingLearnerContract
 
 
-class TestPPO(LearnerContract):
+class TestPPO(PlayingLearnerContract):
     kind, settings, make_worlds = ppo.kind, {"n_steps": 8, "batch_size": 64, "net_arch": [16]}, ToyWorlds
 
 
-class TestRandom(LearnerContract):
+class TestRandom(PlayingLearnerContract):
     kind, settings, make_worlds = scripted.random_kind, {"n_steps": 8}, ToyWorlds
 
 

@@ -84,7 +84,7 @@ def test_the_settings_of_the_species_count_and_are_named(tmp_path):
     fault = refusal(path, net_arch=[16], species={"prey": {"net_arch": [32]}})
     assert fault.endswith("`learner.settings.species.prey.net_arch: [16]` would fit")
     with pytest.raises(UserError, match="did you mean 'prey'"):
-        kind.import_policy(path, {}, interface_of(WINDOW), "pray")
+        kind.import_policy(path.read_bytes(), {}, interface_of(WINDOW), "pray")
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_a_model_of_other_actions_observations_or_kind_is_refused(tmp_path):
     kwargs = {"device": "cpu", "policy_kwargs": {"net_arch": [16]}}
     path = tmp_path / "other.zip"
     PPO("MlpPolicy", Meadow(FLAT), **kwargs).save(path)
-    with pytest.raises(UserError, match="it has 9 actions, this species 5"):
-        kind.import_policy(path, settings, interface_of(FLAT, actions=5), "prey")
+    with pytest.raises(ValueError, match="it has 9 actions, this species 5"):
+        kind.import_policy(path.read_bytes(), settings, interface_of(FLAT, actions=5), "prey")
     wide = spaces.Box(-1.0, 1.0, (6,), np.float32)
     assert "the shape [5], those of this species [6]" in refusal(path, wide, **settings)
     with_attributes(path, observation_space=None)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agents.ppo.importing.files import ForeignFileError
+from agents.ppo.importing.faults import ForeignFileError
 from agents.ppo.importing.pickles import MAX_PICKLE_BYTES, tensors_in
 from tests.agents.foreign_zips import as_weights, entries_of, refusal, saved, taken_in, with_pickle
 from tests.agents.portable_policies import portable, settings_of

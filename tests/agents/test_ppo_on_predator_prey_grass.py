@@ -5,15 +5,15 @@ import pytest
 from agents import ppo, scripted
 from envs.predator_prey_grass import parallel_env
 from marl_pbt.protocols import Interface
-from tests.contracts.learner import LearnerContract
+from tests.contracts.learner import PlayingLearnerContract
 
 
-class TestPPO(LearnerContract):
+class TestPPO(PlayingLearnerContract):
     kind, settings = ppo.kind, {"n_steps": 8, "batch_size": 128, "net_arch": [8]}
     make_worlds = staticmethod(lambda: parallel_env(max_steps=20).batched(4))
 
 
-class TestRandom(LearnerContract):
+class TestRandom(PlayingLearnerContract):
     kind, settings = scripted.random_kind, {"n_steps": 8}
     make_worlds = staticmethod(lambda: parallel_env(max_steps=20).batched(4))
 

@@ -141,22 +141,6 @@ class LearnerContract:
             assert_same(loser.snapshot(species), before[species])
         assert_same(policy_of(loser.snapshot(adopted)), policy_of(donor.snapshot(adopted)))
 
-    def test_episodes_in_progress_are_not_an_adopted_policys_own(self):
-        """D10: what ends in them is no score of the new policy."""
-        if self.make_worlds is None:
-            pytest.skip("plays nowhere: nothing is in progress between two updates")
-        learner = self.build()
-        adopted, *others = learner.species
-        for _ in range(6):
-            learner.update()
-        learner.adopt(adopted, learner.snapshot(adopted), "reset")
-        own = []
-        for _ in range(6):
-            for episode in learner.update().episodes:
-                assert all(episode.own[species] for species in others)
-                own.append(episode.own[adopted])
-        assert not own[0] and own[-1]
-
     def test_refuses_tensors_that_do_not_fit_and_stays_as_it_was(self):
         """D24: never a shape error in the middle of a copy."""
         learner = self.build()
@@ -200,39 +184,6 @@ class LearnerContract:
                 learner.set_hyperparameters(species, {name: value, **wrong})
             assert learner.get_hyperparameters(species) == before
 
-    def test_a_policy_is_rebuilt_from_description_and_snapshot(self):
-        if self.make_worlds is None:
-            pytest.skip("plays nowhere")
-        learner = self.build()
-        learner.update()
-        described = self.kind.describe(self.settings, self.interface())
-        for species, space in self.interface().observation_spaces.items():
-            architecture = json.loads(json.dumps(described.architecture[species]))
-            policy = self.kind.load_policy(architecture, read_only(policy_of(learner.snapshot(species))))
-            observations = np.stack([space.sample() for _ in range(50)])
-            actions = policy.act(observations, np.random.default_rng(0))
-            again = policy.act(observations, np.random.default_rng(0))
-            assert actions.shape == (50,) and actions.dtype == np.int64
-            assert all(map(self.interface().action_spaces[species].contains, actions))
-            assert np.array_equal(actions, again)
-            observations.flags.writeable = False
-            assert policy.act(observations[:0], np.random.default_rng(0)).shape == (0,)
-            assert policy.act(observations, np.random.default_rng(0), greedy=True).dtype == np.int64
-
-    def test_a_policy_is_not_rebuilt_from_what_does_not_fit(self):
-        if self.make_worlds is None:
-            pytest.skip("plays nowhere")
-        learner = self.build()
-        species = learner.species[0]
-        architecture = self.kind.describe(self.settings, self.interface()).architecture[species]
-        tensors = policy_of(learner.snapshot(species))
-        name, array = next(iter(tensors.items()))
-        for wrong in ({}, {**tensors, name: array[:-1]}, {**tensors, name: np.full_like(array, np.inf)}):
-            with pytest.raises(ValueError, match=name):
-                self.kind.load_policy(architecture, wrong)
-        with pytest.raises(ValueError, match="kind"):
-            self.kind.load_policy({**architecture, "kind": "other"}, tensors)
-
     # ------------------------------------------------------------------------------------ what the tests need
 
     def interface(self) -> Interface:
@@ -256,6 +207,53 @@ class LearnerContract:
         in_force = learner.get_hyperparameters(species)[name]
         assert isinstance(in_force, float)
         return species, name, in_force / 2 + 1e-3
+
+
+class PlayingLearnerContract(LearnerContract):
+    """What learners promise beside that play in worlds."""
+
+    def test_episodes_in_progress_are_not_an_adopted_policys_own(self):
+        """D10: what ends in them is no score of the new policy."""
+        learner = self.build()
+        adopted, *others = learner.species
+        for _ in range(6):
+            learner.update()
+        learner.adopt(adopted, learner.snapshot(adopted), "reset")
+        own = []
+        for _ in range(6):
+            for episode in learner.update().episodes:
+                assert all(episode.own[species] for species in others)
+                own.append(episode.own[adopted])
+        assert not own[0] and own[-1]
+
+    def test_a_policy_is_rebuilt_from_description_and_snapshot(self):
+        learner = self.build()
+        learner.update()
+        described = self.kind.describe(self.settings, self.interface())
+        for species, space in self.interface().observation_spaces.items():
+            architecture = json.loads(json.dumps(described.architecture[species]))
+            policy = self.kind.load_policy(architecture, read_only(policy_of(learner.snapshot(species))))
+            observations = np.stack([space.sample() for _ in range(50)])
+            actions = policy.act(observations, np.random.default_rng(0))
+            again = policy.act(observations, np.random.default_rng(0))
+            assert actions.shape == (50,) and actions.dtype == np.int64
+            assert all(map(self.interface().action_spaces[species].contains, actions))
+            assert np.array_equal(actions, again)
+            observations.flags.writeable = False
+            assert policy.act(observations[:0], np.random.default_rng(0)).shape == (0,)
+            assert policy.act(observations, np.random.default_rng(0), greedy=True).dtype == np.int64
+
+    def test_a_policy_is_not_rebuilt_from_what_does_not_fit(self):
+        learner = self.build()
+        species = learner.species[0]
+        architecture = self.kind.describe(self.settings, self.interface()).architecture[species]
+        tensors = policy_of(learner.snapshot(species))
+        name, array = next(iter(tensors.items()))
+        for wrong in ({}, {**tensors, name: array[:-1]}, {**tensors, name: np.full_like(array, np.inf)}):
+            with pytest.raises(ValueError, match=name):
+                self.kind.load_policy(architecture, wrong)
+        with pytest.raises(ValueError, match="kind"):
+            self.kind.load_policy({**architecture, "kind": "other"}, tensors)
 
 
 def policy_of(snapshot: Tensors) -> Tensors:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faulty_herds as herds
 import pytest
 import toy_environments as toys
 
@@ -56,7 +57,7 @@ def failures(verdicts):
 
 
 def found_elsewhere(toy, steps=30):
-    source = EnvironmentSource(f"toy_environments:{toy.__name__}", {})
+    source = EnvironmentSource(f"{toy.__module__}:{toy.__name__}", {})
     verdicts = checks_elsewhere(source, survey_plays(toy, range(1), steps), steps)
     return {verdict.check: verdict for verdict in verdicts}
 
@@ -91,44 +92,52 @@ def test_an_environment_of_pettingzoo_passes():
         (toys.ShortReset, KNOWN, "seed 0, step 0, cow_0: reset gives no info; must give one for each of agents"),
         (toys.Unforeseen, KNOWN, "seed 0, step 9, cow_5: is in agents; must be in possible_agents, too"),
         (toys.Raises, KNOWN, "seed 0, step 5: step raised IndexError: no such cow (toy_environments.py:"),
-        (toys.FourDicts, KNOWN, "seed 0, step 1: step must return 5 dictionaries (observation, reward,"),
+        (herds.FourDicts, KNOWN, "seed 0, step 1: step must return 5 dictionaries (observation, reward,"),
         (
-            toys.ForgetsTheNewborn,
+            herds.ForgetsTheNewborn,
             KEYS,
             "seed 0, step 3, cow_3: has no info; must be in all five dictionaries, it is new",
         ),
         (
-            toys.DropsTheDead,
+            herds.DropsTheDead,
             KEYS,
             "seed 0, step 7, cow_0: has no observation; must be in all five dictionaries, it acted",
         ),
-        (toys.UndeadReturn, LIVES, "seed 0, step 18, cow_0: is in agents again; an id that has ended must not return"),
-        (toys.LeavesSilently, LIVES, "seed 0, step 7, cow_1: left agents without an end flag"),
-        (toys.StaysOnTheList, LIVES, "seed 0, step 7, cow_2: has ended and is still in agents; must leave"),
-        (toys.DeadAppearTwice, LIVES, "seed 0, step 8, cow_0: is in the dictionaries again; must be there once only"),
         (
-            toys.BornNowhere,
+            herds.UndeadReturn,
+            LIVES,
+            "seed 0, step 18, cow_0: is in agents again; an id that has ended must not return",
+        ),
+        (herds.LeavesSilently, LIVES, "seed 0, step 7, cow_1: left agents without an end flag"),
+        (herds.StaysOnTheList, LIVES, "seed 0, step 7, cow_2: has ended and is still in agents; must leave"),
+        (herds.DeadAppearTwice, LIVES, "seed 0, step 8, cow_0: is in the dictionaries again; must be there once only"),
+        (
+            herds.BornNowhere,
             LIVES,
             "seed 0, step 2, cow_29: is in the dictionaries; must not, it neither acted nor is in",
         ),
-        (toys.RewardedAtBirth, LIVES, "seed 0, step 3, cow_3: is new and has reward 1.0; must be 0"),
-        (toys.BornDead, LIVES, "seed 0, step 3, cow_3: is new and has an end flag; must not"),
-        (toys.BornAtTheEnd, LIVES, "seed 0, step 20, cow_9: is new on the step that ends the episode"),
+        (herds.RewardedAtBirth, LIVES, "seed 0, step 3, cow_3: is new and has reward 1.0; must be 0"),
+        (herds.BornDead, LIVES, "seed 0, step 3, cow_3: is new and has an end flag; must not"),
+        (herds.BornAtTheEnd, LIVES, "seed 0, step 20, cow_9: is new on the step that ends the episode"),
         (
-            toys.Unseeded,
+            herds.Unseeded,
             SAME,
             "seed 0, step 0, cow_0: observation is not the same; must be as in the first play (after",
         ),
-        (toys.Worn, SAME, "must be as in the first play (after a reset of the same instance)"),
-        (toys.SharedGenerator, SAME, "(of two fresh instances that are stepped in turn)"),
-        (toys.ReusesBuffers, KEPT, "seed 0, step 0, cow_1: observation was changed by a later step; must be a copy"),
-        (toys.InsistsOnOrder, ORDER, "step raised AssertionError: one after the other"),
-        (toys.FlatPicture, PICTURE, "render gives float32 of shape (4, 6); must be uint8 of shape (height, width, 3)"),
-        (toys.NeedsADisplay, PICTURE, "raised KeyError: 'DISPLAY'"),
-        (toys.ClosesOnce, CLOSE, "the second close after a reset raised AssertionError: closed already"),
+        (herds.Worn, SAME, "must be as in the first play (after a reset of the same instance)"),
+        (herds.SharedGenerator, SAME, "(of two fresh instances that are stepped in turn)"),
+        (herds.ReusesBuffers, KEPT, "seed 0, step 0, cow_1: observation was changed by a later step; must be a copy"),
+        (herds.InsistsOnOrder, ORDER, "step raised AssertionError: one after the other"),
+        (
+            herds.FlatPicture,
+            PICTURE,
+            "render gives float32 of shape (4, 6); must be uint8 of shape (height, width, 3)",
+        ),
+        (herds.NeedsADisplay, PICTURE, "raised KeyError: 'DISPLAY'"),
+        (herds.ClosesOnce, CLOSE, "the second close after a reset raised AssertionError: closed already"),
         (toys.BatchedWithoutSpecies, BATCHED, "batched: the environment lacks species, species_of; must be"),
-        (toys.EatsItsActions, TURNS, "raised KeyError: 'cow_0'"),
-        (toys.NewbornGoFirst, TURNS, "as in the parallel face"),
+        (herds.EatsItsActions, TURNS, "raised KeyError: 'cow_0'"),
+        (herds.NewbornGoFirst, TURNS, "as in the parallel face"),
     ],
 )
 def test_a_check_fires_alone_on_what_is_broken_for_it(toy, check, told, monkeypatch):
@@ -154,7 +163,7 @@ def test_the_batched_check_fires_on_crooked_worlds(what, told):
 
 
 def test_one_run_finds_every_fault_with_its_step_and_agent():
-    (failed,) = failures(found(toys.WrongValues, steps=20)).items()
+    (failed,) = failures(found(herds.WrongValues, steps=20)).items()
     assert failed[0] == VALUES
     assert [line for line in failed[1] if line.startswith("seed 0")] == [
         "seed 0, step 1, cow_0: observation has dtype float64; must be float32",
@@ -173,8 +182,8 @@ def test_one_run_finds_every_fault_with_its_step_and_agent():
 @pytest.mark.parametrize(
     ("toy", "check", "told"),
     [
-        (toys.DeafToSeeds, SAME, "seeds 0 and 1 give the same play"),
-        (toys.FirstComeFirstServed, ORDER, "reward is not the same"),
+        (herds.DeafToSeeds, SAME, "seeds 0 and 1 give the same play"),
+        (herds.FirstComeFirstServed, ORDER, "reward is not the same"),
         (toys.NamesNobody, KNOWN, "possible_agents: there is none"),
     ],
 )
@@ -192,19 +201,19 @@ def test_what_the_adapter_cannot_step_is_told_where_there_is_no_batched_face():
 
 def test_a_play_that_depends_on_the_process_is_found(monkeypatch):
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
-    (failed,) = failures(found_elsewhere(toys.OrderOfASet)).items()
+    (failed,) = failures(found_elsewhere(herds.OrderOfASet)).items()
     assert failed[0] == ELSEWHERE
     assert "agents are in another order; must be as in this process" in failed[1][0]
 
 
 def test_a_process_that_dies_is_told_with_its_exit_code():
-    assert failures(found_elsewhere(toys.DiesElsewhere)) == {
+    assert failures(found_elsewhere(herds.DiesElsewhere)) == {
         ELSEWHERE: ("the process ended in the middle of it, with exit code 7",)
     }
 
 
 def test_what_is_written_to_the_screen_is_told_with_its_moment_and_warnings_as_such(capfd):
-    verdicts = found_elsewhere(toys.Talks, steps=2)
+    verdicts = found_elsewhere(herds.Talks, steps=2)
     assert failures(verdicts) == {
         SILENT: (
             "seed 0, step 0: wrote 'moo'; must be silent",
@@ -228,7 +237,7 @@ def test_the_command_tells_one_line_per_check_and_exits_with_0(capsys):
 
 
 def test_the_command_shows_three_faults_with_their_number_and_exits_with_1(capsys):
-    make = "toy_environments:ReusesBuffers"
+    make = "faulty_herds:ReusesBuffers"
     assert main([make, "--seeds", "1", "--steps", "10"]) == 1
     out = capsys.readouterr().out
     begin = out.index("FAIL")

@@ -5,23 +5,13 @@ from __future__ import annotations
 import pytest
 
 from marl_pbt.evaluate import main
-from tests.marl_pbt.evaluations import MEADOW, in_this_process, policies, said, started, two_runs
+from tests.marl_pbt.evaluations import MEADOW, policies, said, started
 from tests.marl_pbt.saved_runs import config_file, plan_of, saved_run
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return two_runs(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture
-def evaluate(runs, tmp_path, capsys):
-    """The command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments, out=tmp_path / "out"):
-        return main([*arguments, *in_this_process(runs, out)]), *capsys.readouterr()
-
-    return run
+def runs(runs_to_evaluate):
+    return runs_to_evaluate
 
 
 # What comes out.

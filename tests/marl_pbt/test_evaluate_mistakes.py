@@ -12,23 +12,13 @@ import pytest
 
 from marl_pbt.evaluate import main
 from tests.marl_pbt.command import REPOSITORY
-from tests.marl_pbt.evaluations import MEADOW, OURS, in_this_process, started, two_runs
+from tests.marl_pbt.evaluations import MEADOW, OURS, started
 from tests.marl_pbt.saved_runs import config_file
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return two_runs(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture
-def evaluate(runs, tmp_path, capsys):
-    """The command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments, out=tmp_path / "out"):
-        return main([*arguments, *in_this_process(runs, out)]), *capsys.readouterr()
-
-    return run
+def runs(runs_to_evaluate):
+    return runs_to_evaluate
 
 
 def test_a_match_that_fails_is_told_in_two_lines(evaluate, tmp_path):

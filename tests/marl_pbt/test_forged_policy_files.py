@@ -10,22 +10,12 @@ import pytest
 
 from marl_pbt.snapshot import Snapshot, encode
 from tests.marl_pbt.refused_files import refusal, refusal_to_play
-from tests.marl_pbt.saved_runs import Line, config_file, forged, plan_of, with_text
+from tests.marl_pbt.saved_runs import Line, forged, with_text
 
 NOT_OURS = "not a policy of ours: "
 TOO_MUCH = "Input should be less than or equal to 9007199254740992"
 UNKNOWN = "no such tensor in this architecture"
 BIAS = "policy/action_net.bias"
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
-
-
-@pytest.fixture(scope="module")
-def policy(plan):
-    return Line(plan, 1, 4, seed=0).policy("predator")
 
 
 @pytest.fixture

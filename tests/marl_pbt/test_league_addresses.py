@@ -8,12 +8,7 @@ import pytest
 from marl_pbt.league.addresses import find
 from marl_pbt.protocols import UserError
 from marl_pbt.snapshot import encode
-from tests.marl_pbt.saved_runs import Line, config_file, origin_of, plan_of, saved_run
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
+from tests.marl_pbt.saved_runs import Line, origin_of, saved_run
 
 
 @pytest.fixture(scope="module")

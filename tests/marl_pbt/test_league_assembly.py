@@ -3,18 +3,13 @@
 import pytest
 
 from marl_pbt.league.code_digest import digest_of_code
-from tests.marl_pbt.league_requests import labels, league, refusal, runs_in, stranger
-from tests.marl_pbt.saved_runs import PREDATOR_PREY_GRASS, config_file, plan_of, saved_run
+from tests.marl_pbt.league_requests import labels, league, refusal, stranger
+from tests.marl_pbt.saved_runs import PREDATOR_PREY_GRASS, config_file, saved_run
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, plan):
-    return runs_in(tmp_path_factory.mktemp("runs"), plan)
+@pytest.fixture
+def runs(runs_of_all_kinds):
+    return runs_of_all_kinds
 
 
 # Who.

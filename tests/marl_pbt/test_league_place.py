@@ -9,20 +9,15 @@ from marl_pbt.league.addresses import find
 from marl_pbt.league.place import Place, place_of
 from marl_pbt.league.trust import settings_of_our_configs
 from marl_pbt.protocols import UserError
-from tests.marl_pbt.league_requests import OTHER, labels, league, refusal, runs_in, stranger
-from tests.marl_pbt.saved_runs import PREDATOR_PREY_GRASS, SMALL, config_file, plan_of
+from tests.marl_pbt.league_requests import OTHER, labels, league, refusal, stranger
+from tests.marl_pbt.saved_runs import PREDATOR_PREY_GRASS, SMALL, config_file
 
 NEEDS_CONFIG = "which is code; a file's word is not enough, give the config of a run that"
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, plan):
-    return runs_in(tmp_path_factory.mktemp("runs"), plan)
+@pytest.fixture
+def runs(runs_of_all_kinds):
+    return runs_of_all_kinds
 
 
 # Where.

@@ -113,7 +113,7 @@ def read_csv(path):
 
 def test_tables_as_csv_hold_the_same_as_the_json(tmp_path):
     verdict, rules = small()
-    paths = write_reports(tmp_path / "new" / "folder", verdict, rules)
+    paths = write_reports(tmp_path / "new" / "folder", verdict, rules, pictures(verdict, rules))
     assert [path.name for path in paths] == [
         "evaluation.json",
         "payoffs.csv",
@@ -144,7 +144,7 @@ def test_tables_as_csv_hold_the_same_as_the_json(tmp_path):
 def test_names_of_files_are_made_fit_for_any_disk(tmp_path):
     labels = {"../cat": ("tom",), 'a mouse:"é"': ("jerry",)}
     verdict, rules = verdict_on(league_of(labels), dict.fromkeys(labels, exact([[1]])))
-    paths = write_reports(tmp_path / "out", verdict, rules)
+    paths = write_reports(tmp_path / "out", verdict, rules, pictures(verdict, rules))
     names = ["payoff_.._cat.png", "payoff_a_mouse__é_.png", "length.png"]
     assert [path.name for path in paths[3:]] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths)
@@ -222,6 +222,10 @@ def events(folder):
     return EventAccumulator(str(folder), STORE_EVERYTHING_SIZE_GUIDANCE).Reload()
 
 
+def to_tensorboard(folder, verdict, rules):
+    write_tensorboard(folder, verdict, pictures(verdict, rules))
+
+
 def test_generations_of_a_member_make_a_curve_along_its_training(tmp_path):
     labels = {"cat": ("a:member_03@2", "a:member_03@4", "random"), "mouse": ("a:member_03@2", "b")}
     cards = {"a:member_03@2": card_at(2000), "a:member_03@4": card_at(4000), "b": card_at(100)}
@@ -229,7 +233,7 @@ def test_generations_of_a_member_make_a_curve_along_its_training(tmp_path):
     league = league_of(labels, cards=cards)
     rule = WinRule.parse("cat: length > 10")
     verdict, rules = verdict_on(league, {"cat": cat, "mouse": -cat}, rule)
-    write_tensorboard(tmp_path, verdict, rules)
+    to_tensorboard(tmp_path, verdict, rules)
     written = tmp_path / "evaluation"
     assert sorted(path.name for path in written.iterdir()) == ["a_member_03", "b", "league", "random"]
     found = events(written / "a_member_03")
@@ -243,7 +247,7 @@ def test_generations_of_a_member_make_a_curve_along_its_training(tmp_path):
 
 
 def test_the_tables_are_there_as_pictures_and_texts(tmp_path):
-    write_tensorboard(tmp_path, *small())
+    to_tensorboard(tmp_path, *small())
     league = events(tmp_path / "evaluation" / "league")
     tags = league.Tags()
     assert tags["images"] == ["evaluation/payoff_cat", "evaluation/payoff_mouse", "evaluation/length"]
@@ -254,7 +258,7 @@ def test_the_tables_are_there_as_pictures_and_texts(tmp_path):
 
 def test_an_evaluation_into_the_same_folder_replaces_the_one_before(tmp_path):
     for _ in range(2):
-        write_tensorboard(tmp_path, *of_counts(2))
+        to_tensorboard(tmp_path, *of_counts(2))
     written = tmp_path / "evaluation"
     assert {len(list(folder.iterdir())) for folder in written.iterdir()} == {1}
     assert len(events(written / "p1").Scalars("evaluation/s0/return_mean")) == 1
@@ -272,14 +276,14 @@ def test_nothing_else_that_lies_there_is_touched(tmp_path):
     for path in others:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
-    write_tensorboard(tmp_path, *of_counts(2))
+    to_tensorboard(tmp_path, *of_counts(2))
     assert [path.read_text() for path in others] == ["mine"] * 5
 
 
 def test_every_origin_has_a_folder_of_its_own_whatever_it_is_called(tmp_path):
     labels = {"cat": ("..", ".", "league", "a:b", "a_b", "a/b", "@", "x" * 200)}
     verdict, rules = verdict_on(league_of(labels), {"cat": exact(np.zeros(8))})
-    write_tensorboard(tmp_path / "tb", verdict, rules)
+    to_tensorboard(tmp_path / "tb", verdict, rules)
     assert [path.name for path in tmp_path.rglob("evaluation")] == ["evaluation"]
     assert [path.name for path in tmp_path.iterdir()] == ["tb"]
     written = tmp_path / "tb" / "evaluation"

@@ -17,23 +17,13 @@ from marl_pbt.policy_files import read_policies
 from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, encode
 from tests.marl_pbt.command import toy_config, train
 from tests.marl_pbt.refused_files import refusal
-from tests.marl_pbt.saved_runs import Line, config_file, forged, origin_of, plan_of, saved_run, with_header, with_text
+from tests.marl_pbt.saved_runs import forged, origin_of, saved_run, with_header, with_text
 
 ZIP = "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
 HEADER = "not a snapshot, or truncated: its header does not fit into it"
 HASH = "damaged: its SHA-256 does not fit its content"
 NOT_OURS = "not a policy of ours: "
 BIAS = "policy/action_net.bias"
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
-
-
-@pytest.fixture(scope="module")
-def policy(plan):
-    return Line(plan, 1, 4, seed=0).policy("predator")
 
 
 @pytest.fixture

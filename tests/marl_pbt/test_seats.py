@@ -10,15 +10,10 @@ from marl_pbt.environments import EnvironmentSource
 from marl_pbt.policy_files import read_policies
 from marl_pbt.protocols import UserError
 from marl_pbt.seats import Baseline, Learned, RandomPolicy, Stored, names_in, taken
-from tests.marl_pbt.saved_runs import Line, config_file, forged, plan_of, saved_run
+from tests.marl_pbt.saved_runs import Line, forged, saved_run
 
 MEADOW = EnvironmentSource("tests.marl_pbt.adaptable_environments:Meadow", {})
 LEARNER = "agents.ppo:kind"
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return plan_of(config_file(tmp_path_factory.mktemp("config")))
 
 
 @pytest.fixture(scope="module")

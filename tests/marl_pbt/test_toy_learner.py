@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from marl_pbt.protocols import Interface
-from tests.contracts.learner import LearnerContract
+from tests.contracts.learner import PlayingLearnerContract
 from tests.marl_pbt import toy_learner
 
 
@@ -19,7 +19,7 @@ class NoWorlds:
     action_spaces: ClassVar = {name: spaces.Discrete(3) for name in species}
 
 
-class TestToyLearner(LearnerContract):
+class TestToyLearner(PlayingLearnerContract):
     kind, settings, make_worlds = toy_learner.kind, {"n_steps": 10}, NoWorlds
 
 

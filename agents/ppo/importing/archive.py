@@ -10,13 +10,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.ppo.importing.files import ForeignFileError, read_whole
+from agents.ppo.importing.faults import ForeignFileError
 from agents.ppo.importing.pickles import MAX_PICKLE_BYTES, StoredTensor, tensors_in
 from agents.ppo.importing.zips import ForeignZip
 
@@ -72,17 +71,17 @@ class SB3Archive:
         return _ORDERS[said]
 
 
-def read_sb3_archive(path: Path, max_bytes: int) -> SB3Archive:
+def read_sb3_archive(content: bytes, max_bytes: int) -> SB3Archive:
     """Read what Stable-Baselines3's `save` wrote, but for the numbers.
 
     Args:
-        path: The file.
+        content: Of the file.
         max_bytes: That `policy.pth` may have, and the storages in it.
 
     Raises:
         ForeignFileError: It is no such file, too large, or needs more than weights do.
     """
-    archive = ForeignZip("the file", read_whole(path), MAX_ENTRIES)
+    archive = ForeignZip("the file", content, MAX_ENTRIES)
     if "policy.pth" not in archive.sizes:
         raise ForeignFileError("has no entry policy.pth: cut short, or not saved by Stable-Baselines3")
     attributes = _attributes(archive.read("data", MAX_JSON_BYTES)) if "data" in archive.sizes else {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.ppo.architecture import policy_shapes
 from agents.ppo.channels import channels_first_shape, is_transposed_by_sb3
-from agents.ppo.importing.files import ForeignFileError
+from agents.ppo.importing.faults import ForeignFileError
 from agents.ppo.settings import ACTIVATIONS
 
 _CLASSES = {f"<class 'torch.nn.modules.activation.{name}'>": key for key, name in ACTIVATIONS.items()}

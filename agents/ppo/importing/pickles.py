@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from agents.ppo.importing.files import ForeignFileError
+from agents.ppo.importing.faults import ForeignFileError
 
 MAX_PICKLE_BYTES = 2**17
 """Ten tensors take 1,600 bytes."""

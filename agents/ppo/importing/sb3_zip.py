@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from agents.checks import unknown
 from agents.ppo.architecture import check_tensors, describe_architecture, policy_shapes
 from agents.ppo.channels import to_channels_last
 from agents.ppo.importing.archive import read_sb3_archive
-from agents.ppo.importing.files import ForeignFileError
+from agents.ppo.importing.faults import ForeignFileError
 from agents.ppo.importing.model import check_shapes, check_what_it_computes, saw_channels_first
 from agents.ppo.settings import parse_settings
 from marl_pbt.protocols import Interface, Tensors, UserError
@@ -24,7 +23,7 @@ SLACK_BYTES = 16 * 2**20
 """That a file's weights may have beyond the settings' own, so that a larger network can be told which would fit."""
 
 
-def import_sb3_zip(path: Path, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
+def import_sb3_zip(content: bytes, settings: Mapping[str, Any], interface: Interface, species: str) -> Tensors:
     """Read the `policy/…` tensors of a species, float32 as in `agents.ppo.architecture`.
 
     Nothing in the file is run, and its own size apart, it costs as much memory as the settings' weights and
@@ -32,14 +31,14 @@ def import_sb3_zip(path: Path, settings: Mapping[str, Any], interface: Interface
     channels first, as Stable-Baselines3 wraps them, the columns of the first layers are put into our order.
 
     Args:
-        path: What `PPO.save` (or `A2C.save`) wrote, with an MLP policy.
+        content: What `PPO.save` (or `A2C.save`) wrote, with an MLP policy.
         settings: As in `PPOKind.describe`.
         interface: Of the worlds that it is to play in.
         species: Whose policy it becomes.
 
     Raises:
-        UserError: The file cannot be read, is no such zip, could do harm, or does not fit; one line that says what
-            would.
+        UserError: The settings are at fault.
+        ValueError: It is no such zip, could do harm, or does not fit; one line that says what would.
     """
     if species not in interface.species:
         raise UserError(unknown("species", species, interface.species, f"species {species!r}"))
@@ -49,15 +48,15 @@ def import_sb3_zip(path: Path, settings: Mapping[str, Any], interface: Interface
     overrides = (settings.get("species") or {}).get(species) or {}
     keys = {key: f"species.{species}.{key}" if key in overrides else key for key in ("net_arch", "activation")}
     try:
-        return _taken_in(path, architecture, keys)
-    except (ForeignFileError, ValueError) as fault:
-        raise UserError(f"{path}: {fault}") from None
+        return _taken_in(content, architecture, keys)
+    except ForeignFileError as fault:
+        raise ValueError(str(fault)) from None
 
 
-def _taken_in(path: Path, architecture: Mapping[str, Any], keys: Mapping[str, str]) -> Tensors:
+def _taken_in(content: bytes, architecture: Mapping[str, Any], keys: Mapping[str, str]) -> Tensors:
     """Compare all that the file says before its numbers are unpacked."""
     weights_bytes = sum(4 * math.prod(shape) for shape in policy_shapes(architecture).values())
-    archive = read_sb3_archive(path, weights_bytes + SLACK_BYTES)
+    archive = read_sb3_archive(content, weights_bytes + SLACK_BYTES)
     check_what_it_computes(architecture, archive.attributes, keys["activation"])
     is_channels_first = saw_channels_first(architecture, archive.attributes)
     check_shapes(architecture, {name: each.shape for name, each in archive.tensors.items()}, keys["net_arch"])

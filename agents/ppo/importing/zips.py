@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 
-from agents.ppo.importing.files import ForeignFileError
+from agents.ppo.importing.faults import ForeignFileError
 
 MOST_SIGNATURES = 10_000
 """Of directory entries, in the file with all zips that lie in it."""

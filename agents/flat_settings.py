@@ -1,4 +1,4 @@
-"""What learners that play in no environment have in common: their settings, checked in one flat level."""
+"""Settings in one flat level, and what learners that play in no environment make of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from marl_pbt.protocols import HyperparameterSpec, HyperparameterValue, Interface
 
 
+def setting_faults(settings: Mapping[str, Any], specs: Mapping[str, HyperparameterSpec]) -> list[str]:
+    """One line for each key that there is not and each value that is not legal."""
+    faults = [unknown(str(key), str(key), specs, "key") for key in settings if key not in specs]
+    for name, spec in specs.items():
+        if name in settings and not is_legal(settings[name], spec):
+            faults.append(f"{name}: must be {range_of(spec)}, got {settings[name]!r}")
+    return faults
+
+
 def read_settings(
     settings: Mapping[str, Any], specs: Mapping[str, HyperparameterSpec], interface: Interface
 ) -> dict[str, HyperparameterValue]:
@@ -22,10 +31,7 @@ def read_settings(
         UserError: One line per fault: a key that there is not, a value that is not legal, an environment that nobody
             would play in.
     """
-    faults = [unknown(str(key), str(key), specs, "key") for key in settings if key not in specs]
-    for name, spec in specs.items():
-        if name in settings and not is_legal(settings[name], spec):
-            faults.append(f"{name}: must be {range_of(spec)}, got {settings[name]!r}")
+    faults = setting_faults(settings, specs)
     if interface.species:
         faults.append(f"environment.make: must be null, this learner plays nowhere, got {', '.join(interface.species)}")
     if faults:
