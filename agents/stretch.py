@@ -6,6 +6,7 @@ Every learner needs it, whatever it learns with; so it knows of worlds only, not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from marl_pbt.protocols import Episode, Tensors, Worlds
 
 _NEVER = -1
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """Who played an episode beside the learner.
+
+    Attributes:
+        guest: Its name.
+        trained: The species that was the learner's own.
+    """
+
+    guest: str
+    trained: str
+
+
+_BY_ONESELF = Hosted("", "")
 
 
 class EpisodeLog:
@@ -31,15 +48,25 @@ class EpisodeLog:
         self._adopted_at = dict.fromkeys(species, _NEVER)
         self._finished: list[FinishedEpisode] = []
 
-    def after_step(self, episodes: Sequence[Episode]) -> None:
-        """Note that all worlds made one step, in which these episodes ended; those not `counted` are dropped."""
+    def after_step(self, episodes: Sequence[Episode], hosted: Mapping[int, Hosted | None] | None = None) -> None:
+        """Note that all worlds made one step, in which these episodes ended.
+
+        Args:
+            episodes: Those not `counted` are dropped.
+            hosted: By world who played them, where guests did; None drops an episode too.
+        """
         self._env_step += 1
+        hosted = hosted or {}
         for episode in episodes:
-            if not episode.counted:
+            guest = hosted.get(episode.world, _BY_ONESELF)
+            if not episode.counted or guest is None:
                 continue
             began_at = self._env_step - episode.length
-            own = {name: began_at >= adopted_at for name, adopted_at in self._adopted_at.items()}
-            finished = FinishedEpisode(episode.length, dict(episode.returns), dict(episode.metrics), own)
+            own = {
+                name: began_at >= adopted_at and guest.trained in ("", name)
+                for name, adopted_at in self._adopted_at.items()
+            }
+            finished = FinishedEpisode(episode.length, dict(episode.returns), dict(episode.metrics), own, guest.guest)
             self._finished.append(finished)
 
     def mark_adopted(self, species: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from marl_pbt.ancestry import LineageEvent
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
+from marl_pbt.cross_play.challenge import Challenge
 from marl_pbt.durable import write_durably
 from marl_pbt.member_files import policy_of
 from marl_pbt.run_directory import RunDirectory
@@ -18,28 +20,41 @@ logger = logging.getLogger(__name__)
 class BestPolicies:
     """Replaces a file only by a better one: a higher, finite score of enough episodes.
 
+    Where scores are won against opponents that learn, better is who has won a challenge against the one in the file.
+
     Args:
         run: Where the files are.
         min_episodes: A score of fewer does not count.
         maximize: True when larger is better.
+        by_challenge: Whether scores of different ready points cannot be compared, so that challenges decide.
     """
 
-    def __init__(self, run: RunDirectory, min_episodes: int, maximize: bool = True) -> None:
+    def __init__(self, run: RunDirectory, min_episodes: int, maximize: bool = True, by_challenge: bool = False) -> None:
         self._run = run
         self._min_episodes = min_episodes
-        self._sign = 1 if maximize else -1
+        self._maximize = maximize
+        self._by_challenge = by_challenge
         self.scores: dict[str, Score] = {}
         self.holders: dict[str, tuple[int, int]] = {}
         for path in run.best.glob("*.safetensors"):
             self._remember(path.stem)
 
-    def offer(self, rows: Mapping[str, BoardRow]) -> list[str]:
+    def offer(self, rows: Mapping[str, BoardRow], events: Iterable[LineageEvent] = ()) -> list[str]:
         """Look at a member's standings at a ready point, whose checkpoint is on disk.
+
+        Args:
+            rows: Per species.
+            events: Of that ready point; they tell of challenges.
 
         Returns:
             The species for which it is the best so far.
         """
-        better = [name for name, row in rows.items() if self._is_better(name, row.newest)]
+        won = {event.policy for event in events if self._is_won(event)}
+        better = [
+            name
+            for name, row in rows.items()
+            if (name in won and row.newest is not None if self._by_challenge else self._is_better(name, row.newest))
+        ]
         if not better:
             return []
         row = rows[better[0]]
@@ -60,7 +75,17 @@ class BestPolicies:
         if score is None or not score.is_finite or score.episodes < self._min_episodes:
             return False
         best = self.scores.get(species)
-        return best is None or self._sign * score.mean > self._sign * best.mean
+        return best is None or (score.mean > best.mean if self._maximize else score.mean < best.mean)
+
+    def _is_won(self, event: LineageEvent) -> bool:
+        """Whether it tells of a challenge that was won against the one who is still the best."""
+        told = event.why.get("challenge")
+        if event.kind != "ready" or told is None:
+            return False
+        challenge = Challenge.from_json(told)
+        holder = self.holders.get(event.policy)
+        met = None if challenge.incumbent is None else (challenge.incumbent.member, challenge.incumbent.generation)
+        return met == holder and challenge.is_won(self._maximize)
 
     def _remember(self, species: str) -> None:
         """What lies there from before, so that a resumed run does not replace it by something lower."""

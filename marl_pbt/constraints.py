@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from marl_pbt.protocols import HyperparameterValue
 
-_FORM = re.compile(r"^\s*(?P<left>[A-Za-z_]\w*)\s*(?P<relation><=|divides)\s*(?P<right>[A-Za-z_]\w*|\d+(?:\.\d+)?)\s*$")
+_NAME, _NUMBER = r"[A-Za-z_]\w*(?:\.\w+)*", r"\d+(?:\.\d+)?"
+_FORM = re.compile(rf"^\s*(?P<left>{_NAME})\s*(?P<relation><=|divides)\s*(?P<right>{_NAME}|{_NUMBER})\s*$")
 
 
 @dataclass(frozen=True)

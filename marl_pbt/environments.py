@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from marl_pbt.imports import load_object
-from marl_pbt.protocols import Environment, Interface, UserError, Worlds
+from marl_pbt.protocols import (
+    Environment,
+    HyperparameterSpec,
+    Interface,
+    OffersParameters,
+    OffersShaping,
+    Parameter,
+    UserError,
+    Worlds,
+)
 
+_IS_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BEGINS_WITH_KEY = re.compile(r"[A-Za-z_][\w.\[\]]*: ")
 
 
@@ -115,8 +125,38 @@ def obstacle_to_adapting(environment: Any) -> str | None:
 
 
 def interface_of(worlds: Worlds) -> Interface:
-    """Who plays, what they see and do."""
-    return Interface(worlds.species, worlds.observation_spaces, worlds.action_spaces)
+    """Who plays, what they see and do; what the worlds offer beside.
+
+    Raises:
+        UserError: They offer something under a name that is none, or for a species that there is not.
+    """
+    terms = dict(worlds.shaping_terms) if isinstance(worlds, OffersShaping) else {}
+    parameters = dict(worlds.parameters) if isinstance(worlds, OffersParameters) else {}
+    faults = [fault for offer in (terms, parameters) for fault in _offer_faults(worlds.species, offer)]
+    if faults:
+        raise UserError(*faults)
+    return Interface(
+        worlds.species,
+        worlds.observation_spaces,
+        worlds.action_spaces,
+        {species: tuple(own) for species, own in terms.items()},
+        {species: {name: _spec_of(each) for name, each in own.items()} for species, own in parameters.items()},
+    )
+
+
+def _offer_faults(species: Sequence[str], offer: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    for owner, names in offer.items():
+        if owner not in species:
+            yield f"environment.make: offers {', '.join(names)} for {owner!r}, which is no species of its own"
+        for name in names:
+            if not _IS_WORD.fullmatch(name):
+                yield f"environment.make: offers {name!r} for {owner}; must be a word (letters, digits, _)"
+
+
+def _spec_of(parameter: Parameter) -> HyperparameterSpec:
+    return HyperparameterSpec(
+        parameter.default, parameter.kind, parameter.low, parameter.high, changes_environment=True
+    )
 
 
 def warm_up(worlds: Worlds) -> None:

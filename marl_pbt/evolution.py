@@ -13,7 +13,7 @@ from marl_pbt.decision import Rules
 from marl_pbt.explore import Change, Experience, Explorer
 from marl_pbt.hyperparameters import Hyperparameter
 from marl_pbt.policy_state import ScoreRules
-from marl_pbt.protocols import Clocks, HyperparameterValue, OptimizerState
+from marl_pbt.protocols import Clocks, HyperparameterValue, Learner, OptimizerState, TellsArchitecture
 from marl_pbt.streams import stream
 
 TimeAttr = Literal["agent_steps", "env_steps", "updates", "seconds"]
@@ -118,6 +118,9 @@ class Evolution:
         """Move the declared hyperparameters of a species."""
         return self.explorer.explore(values, self.declared.get(species, ()), rng, experience)
 
-    def card(self, species: str) -> Mapping[str, Any]:
-        """What a policy's file says of how to rebuild it."""
-        return self.cards.get(species, {})
+    def card(self, species: str, learner: Learner | None = None) -> Mapping[str, Any]:
+        """What a policy's file says of how to rebuild it: as planned, or as the learner that holds it has it now."""
+        card = self.cards.get(species, {})
+        if learner is not None and isinstance(learner, TellsArchitecture):
+            return {**card, "architecture": learner.architecture(species)}
+        return card

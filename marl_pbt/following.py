@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.decision import Decision, Question, decide
-from marl_pbt.explore import Change, Experience
+from marl_pbt.explore import Change, Experience, Values
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, decode
 from marl_pbt.standings import BoardRow, Source
@@ -42,7 +42,7 @@ def decide_whom_to_follow(member: Member, species: str) -> Decision:
     progress = evolution.progress(member.clocks)
     if progress >= evolution.stop:
         return Decision(None, "finished")
-    question = Question(member.row(species), _others(member, species), progress, policy.compared_at)
+    question = Question(member.row(species), others_of(member, species), progress, policy.compared_at)
     rng = stream(evolution.seed, f"decide/{species}", member.index, member.generation)
     decision = decide(question, evolution.rules, rng)
     policy.compared_at = max(policy.compared_at, decision.compared_at)
@@ -69,7 +69,8 @@ def copy_donor(member: Member, species: str, decision: Decision) -> tuple[Decisi
         except ValueError as fault:
             logger.warning("%s: donor %s does not fit (%s); passed over", own, donor, fault)
             return replace(decision, donor=None, reason="donor_does_not_fit"), None
-    why = {**decision.why, "copied": member.evolution.copied}
+    own_values = member.evolution.copies_weights and decision.teacher is not None
+    why = {**decision.why, "copied": "weights" if own_values else member.evolution.copied}
     return replace(decision, why=why), Copied(snapshot, f"{zlib.crc32(data):08x}")
 
 
@@ -77,7 +78,8 @@ def go_on(member: Member, species: str, decision: Decision, copied: Copied | Non
     """Put the hyperparameters in force that the next interval is trained with.
 
     An `exploit` is told where weights were copied, and only there: it is what ancestry follows. Where hyperparameters
-    alone were copied, or moved without a copy, that is an `explore`, and its operations say what was copied.
+    alone were copied, or moved without a copy, that is an `explore`, and its operations say what was copied; so where
+    they are a teacher's and not those of the donor of the weights.
 
     Returns:
         What happened, for the lineage.
@@ -85,32 +87,41 @@ def go_on(member: Member, species: str, decision: Decision, copied: Copied | Non
     evolution, events = member.evolution, []
     if copied is not None and evolution.copies_weights:
         events.append(_exploit(member, species, decision, copied))
-    moves = evolution.explores and (copied is not None or _explores_alone(member))
-    takes = copied is not None and evolution.copies_hyperparameters and not evolution.copies_weights
-    if moves or takes:
-        events.append(_change(member, species, copied if takes else None, moves))
+    moves = evolution.explores and decision.explores and (copied is not None or _explores_alone(member))
+    taken = None if copied is None else _taken(member, decision, copied)
+    if moves or taken is not None:
+        events.append(_change(member, species, taken, moves))
     return events
+
+
+def _taken(member: Member, decision: Decision, copied: Copied) -> tuple[Source, Values] | None:
+    """Whose hyperparameters are taken without that one's weights, and the hyperparameters."""
+    evolution, teacher, said = member.evolution, decision.teacher, copied.snapshot.metadata
+    if evolution.copies_hyperparameters and not evolution.copies_weights:
+        return Source(said["member"], said["generation"]), said["hyperparameters"]
+    if teacher is None or teacher.member == member.index:
+        return None
+    return Source(teacher.member, teacher.generation), teacher.hyperparameters
 
 
 def _exploit(member: Member, species: str, decision: Decision, copied: Copied) -> LineageEvent:
     """Go on as the donor's version, whose weights have been copied, with its hyperparameters or one's own."""
     said, policy = copied.snapshot.metadata, member.policies[species]
     source = Source(said["member"], said["generation"])
-    if member.evolution.copies_hyperparameters:
+    if member.evolution.copies_hyperparameters and decision.teacher is None:
         member.learner.set_hyperparameters(species, said["hyperparameters"])
     score = None if said["score"] is None else said["score"]["mean"]
     policy.replace_by(source, said["founder"], member.generation, score)
     return member.event("exploit", species, parent=source, checksum=copied.checksum, why=decision.why)
 
 
-def _change(member: Member, species: str, taken_from: Copied | None, moves: bool) -> LineageEvent:
+def _change(member: Member, species: str, taken: tuple[Source, Values] | None, moves: bool) -> LineageEvent:
     """Take somebody's hyperparameters, move them, or both; in force before the next optimiser step."""
     evolution, policy = member.evolution, member.policies[species]
     values, why, changes = member.learner.get_hyperparameters(species), {}, {}
-    if taken_from is not None:
-        said = taken_from.snapshot.metadata
-        why = {"hyperparameters_of": {"member": said["member"], "generation": said["generation"]}}
-        changes = {name: Change(values[name], value, "copied") for name, value in said["hyperparameters"].items()}
+    if taken is not None:
+        why = {"hyperparameters_of": asdict(taken[0])}
+        changes = {name: Change(values[name], value, "copied") for name, value in taken[1].items()}
     if moves:
         rng = stream(evolution.seed, f"explore/{species}", member.index, member.generation)
         begin = {**values, **{name: change.new for name, change in changes.items()}}
@@ -118,7 +129,7 @@ def _change(member: Member, species: str, taken_from: Copied | None, moves: bool
             copied = f"{changes[name].operation} " if name in changes else ""
             changes[name] = Change(values[name], change.new, copied + change.operation)
     member.learner.set_hyperparameters(species, {name: change.new for name, change in changes.items()})
-    policy.change_hyperparameters(member.generation)
+    policy.change_hyperparameters(member.generation, None if taken is None or moves else taken[0])
     return member.event("explore", species, parent=policy.parent, changes=changes, why=why)
 
 
@@ -132,12 +143,13 @@ def _explores_alone(member: Member) -> bool:
 def _experience(member: Member, species: str) -> Experience | None:
     if not member.evolution.explorer.proposal.learns:
         return None
-    others = _others(member, species)
+    others = others_of(member, species)
     gains = [*member.policies[species].gains, *(gain for row in others for gain in row.gains)]
     return Experience(member.generation, gains, [row.hyperparameters for row in others if not row.is_retired])
 
 
-def _others(member: Member, species: str) -> list[BoardRow]:
+def others_of(member: Member, species: str) -> list[BoardRow]:
+    """The standings of the other members that can be read."""
     members = (other for other in range(member.evolution.rules.population) if other != member.index)
     found = (member.place.board.row(other, member.slot(species)) for other in members)
     return [BoardRow.from_bytes(data) for data in found if data is not None]

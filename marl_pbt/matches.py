@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marl_pbt.protocols import Episode, Policy, Worlds
 
@@ -77,7 +79,7 @@ class Played:
 
 
 def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int, greedy: bool = False) -> Played:
-    """One episode in each world.
+    """One episode in each world, with the same policies in all of them.
 
     Args:
         worlds: As many as episodes are wanted; whatever they did before is forgotten.
@@ -85,20 +87,80 @@ def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int, greedy: bool
         seed: Of worlds and draws: the same call gives the same result.
         greedy: The likeliest action instead of a sampled one.
     """
+    return play_side_by_side(worlds, [policies] * worlds.num_worlds, seed, greedy)
+
+
+def play_side_by_side(
+    worlds: Worlds, tables: Sequence[Mapping[str, Policy]], seed: int, greedy: bool = False
+) -> Played:
+    """One episode in each world, each with policies of its own.
+
+    Args:
+        worlds: As in `play`.
+        tables: Per world, by species; one and the same policy acts at once in all worlds that it plays in.
+        seed: As in `play`.
+        greedy: As in `play`.
+    """
     worlds.reset(seed, in_phase=True)
     rng = np.random.default_rng(seed)
     buffers = [
         np.empty((rows, *(worlds.observation_spaces[name].shape or ())), dtype=worlds.observation_spaces[name].dtype)
         for name, rows in zip(worlds.species, worlds.max_rows, strict=True)
     ]
+    seated = [_Seated.of([table[name] for table in tables]) for name in worlds.species]
     finished: dict[int, Episode] = {}
     agent_steps = 0
     while len(finished) < worlds.num_worlds:
         actions = []
-        for species, name in enumerate(worlds.species):
+        for species, players in enumerate(seated):
             rows = worlds.observe(species, buffers[species])
-            actions.append(policies[name].act(buffers[species][:rows], rng, greedy))
+            actions.append(players.act(buffers[species][:rows], worlds, species, rng, greedy))
             agent_steps += rows
         for episode in worlds.step(actions).episodes:
             finished.setdefault(episode.world, episode)  # the first of each world: short ones must not count twice
     return Played(tuple(finished[world] for world in sorted(finished)), agent_steps)
+
+
+@dataclass(frozen=True)
+class _Seated:
+    """Who plays a species in which world."""
+
+    policies: Sequence[Policy]
+    by_world: NDArray[np.int64]  # places in `policies`
+    ends: NDArray[np.int64]  # of stretches of neighbouring worlds with the same policy: the world behind the last
+
+    @classmethod
+    def of(cls, policies: Sequence[Policy]) -> _Seated:
+        """From one per world, the same ones more than once."""
+        different = list({id(policy): policy for policy in policies}.values())
+        places = {id(policy): place for place, policy in enumerate(different)}
+        by_world = np.array([places[id(policy)] for policy in policies])
+        return cls(different, by_world, np.append(np.flatnonzero(np.diff(by_world)) + 1, len(by_world)))
+
+    def act(
+        self, observations: NDArray[Any], worlds: Worlds, species: int, rng: np.random.Generator, greedy: bool
+    ) -> NDArray[Any]:
+        """Every row's action by the policy of its world."""
+        if len(self.policies) == 1:
+            return self.policies[0].act(observations, rng, greedy)
+        homes = worlds.worlds_of(species)
+        if (homes[1:] >= homes[:-1]).all():
+            return self._act_by_stretches(observations, np.searchsorted(homes, self.ends), rng, greedy)
+        whose = self.by_world[homes]
+        rows = [np.flatnonzero(whose == place) for place in range(len(self.policies))]
+        parts = [policy.act(observations[own], rng, greedy) for policy, own in zip(self.policies, rows, strict=True)]
+        order = np.argsort(np.concatenate(rows), kind="stable")
+        actions: NDArray[Any] = np.concatenate(parts)[order]
+        return actions
+
+    def _act_by_stretches(
+        self, observations: NDArray[Any], ends: NDArray[np.int64], rng: np.random.Generator, greedy: bool
+    ) -> NDArray[Any]:
+        """Where rows lie world after world, nothing is copied, and one call does for neighbouring worlds."""
+        parts, begin = [], 0
+        for place, end in zip(self.by_world[self.ends - 1], ends.tolist(), strict=True):
+            if end > begin:
+                parts.append(self.policies[place].act(observations[begin:end], rng, greedy))
+            begin = end
+        actions: NDArray[Any] = np.concatenate(parts or [self.policies[0].act(observations, rng, greedy)])
+        return actions

@@ -9,11 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.checkpoints import MemberCheckpoints
+from marl_pbt.cross_play.at_ready_point import CrossPlay, invite_guests, leave_policies, matches_told, play_matches
 from marl_pbt.evolution import Evolution
 from marl_pbt.following import copy_donor, decide_whom_to_follow, go_on
 from marl_pbt.member_files import checkpoint_of, policy_of, restore
@@ -35,12 +37,14 @@ class Place:
         checkpoints: Its own.
         tell: Reports to the supervisor.
         must_stop: True once the supervisor wants everyone to stop; asked after each update.
+        cross_play: Where its policies meet others'; None where training episodes make the scores.
     """
 
     board: Board
     checkpoints: MemberCheckpoints
     tell: Callable[[Report], None]
     must_stop: Callable[[], bool] = field(default=lambda: False)
+    cross_play: CrossPlay | None = None
 
 
 class Member:
@@ -78,11 +82,14 @@ class Member:
             if self.generation and self.clocks != self.clocks_at_ready:  # stopped in mid-interval
                 checkpoint = self.place.checkpoints.read(self.generation)
             self._publish(checkpoint)
+            policies = {} if checkpoint is None else {n: policy_of(checkpoint, n) for n in self.learner.species}
         else:
             for name in self.learner.species:
                 self.learner.set_hyperparameters(name, self._initial(name))
             self.events = tuple(self.event("start", name) for name in self.learner.species)
             self._publish(None)
+            policies = {n: Snapshot(self.card(n), self.learner.snapshot(n)) for n in self.learner.species}
+        leave_policies(self, policies)
 
     def live_one_interval(self) -> bool:
         """Train for an interval, and pass the ready point at its end.
@@ -91,6 +98,7 @@ class Member:
             False when it was told to stop before the ready point; it has written where it stands.
         """
         self.place.tell(IntervalBegun(self.index))
+        invite_guests(self)
         if not self._train_until_ready():
             self.place.checkpoints.write(self.generation, checkpoint_of(self), {}, in_between=True)
             return False
@@ -99,21 +107,28 @@ class Member:
         scores = self._score()
         events = []
         for name in self.learner.species:
+            told = matches_told(self, name, scores[name])
             decision, copied = copy_donor(self, name, decide_whom_to_follow(self, name))
-            why = {"decision": decision.reason, **decision.why}
+            why = {"decision": decision.reason, **decision.why, **told}
             events.append(self.event("ready", name, score=scores[name], why=why))
             events += go_on(self, name, decision, copied)
         if self._fault and not any(self.policies[name].last_exploit == self.generation for name in self._sick()):
             raise FloatingPointError(f"{self._fault}; no sound weights could be copied")
         self._fault = None
         self.events = tuple(events)
-        self._publish(self._checkpoint(scores))
+        checkpoint = self._checkpoint(scores)
+        self._publish(checkpoint)
+        leave_policies(self, {name: policy_of(checkpoint, name) for name in self.learner.species})
         self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
         return True
 
     def slot(self, species: str) -> int:
         """The species' place on the board."""
         return self.learner.species.index(species)
+
+    def card(self, species: str) -> Mapping[str, Any]:
+        """What a policy's file says of how to rebuild it."""
+        return self.evolution.card(species, self.learner)
 
     def rows(self) -> dict[str, BoardRow]:
         """Its standing per species, as it publishes it."""
@@ -140,10 +155,11 @@ class Member:
     def _score(self) -> dict[str, Score | None]:
         """Per species; not finite where it has diverged, whatever its latest episodes returned."""
         diverged = self._sick() if isinstance(self._fault, DivergedError) else ()
+        sound = [name for name in self.policies if name not in diverged and _is_finite(self.learner.snapshot(name))]
+        play_matches(self, sound)
         scores = {}
         for name, policy in self.policies.items():
-            is_sound = name not in diverged and _is_finite(self.learner.snapshot(name))
-            scores[name] = policy.note_score(self.generation, is_sound)
+            scores[name] = policy.note_score(self.generation, name in sound)
             policy.note_gain(self.generation, scores[name], self._hyperparameters(name))
         return scores
 
@@ -189,6 +205,7 @@ class Member:
             last_exploit=policy.last_exploit,
             hyperparameters=self._hyperparameters(species),
             parent=policy.parent,
+            teacher=policy.teacher,
             founder=policy.founder,
             gains=tuple(policy.gains),
         )

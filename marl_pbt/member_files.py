@@ -62,5 +62,5 @@ def _policy_metadata(member: Member, species: str) -> dict[str, Any]:
         "parent": None if row.parent is None else asdict(row.parent),
         "hyperparameters": dict(row.hyperparameters),
         "score": None if row.newest is None else row.newest.to_json(),
-        **member.evolution.card(species),
+        **member.card(species),
     }

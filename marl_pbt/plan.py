@@ -9,6 +9,7 @@ from typing import Any
 
 from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints, Retention
 from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
+from marl_pbt.cross_play.draw import CrossPlayRules
 from marl_pbt.environments import EnvironmentSource, interface_of, warm_up
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import load_object
@@ -64,6 +65,12 @@ class RunPlan:
         except UserError as fault:
             raise loaded.placed("learner.settings", fault) from None
         species = interface.species or tuple(description.hyperparameters)
+        if config.pbt.fitness == "cross_play" and len(species) < 2:
+            alone = f"fitness: must be own_pair with {species[0]} alone, which has no other species to meet"
+            raise loaded.placed("pbt", UserError(alone))
+        if config.pbt.cross_play.guest_worlds and not description.hosts_guests:
+            unable = f"cross_play.guest_worlds: must be 0 with {config.learner.make}, whose learners host no guests"
+            raise loaded.placed("pbt", UserError(unable))
         return cls(config, environment, worlds, species, description, bind(loaded, description, species))
 
     def warm_up(self) -> None:
@@ -107,7 +114,7 @@ class RunPlan:
             stop=self.config.stop.progress,
             control=pbt.control,
             rules=self.bound.rules,
-            score_rules=ScoreRules(pbt.score_window, pbt.min_episodes),
+            score_rules=ScoreRules(pbt.score_window, pbt.min_episodes, self._cross_play_rules()),
             explorer=self.bound.explorer,
             declared=self.bound.declared,
             optimizer_state=pbt.optimizer_state,
@@ -138,6 +145,9 @@ class RunPlan:
             evolution=self.evolution,
             board=BoardShape(self.population, tuple(self.description.snapshot_bytes[name] for name in self.species)),
             retention=self.retention,
+            cross_play=None
+            if self.environment is None
+            else self.environment.changed(self.config.pbt.cross_play.config),
         )
 
     def resumed_at(self, run: RunDirectory) -> dict[int, int]:
@@ -156,6 +166,20 @@ class RunPlan:
         if faults:
             raise UserError(*faults)
         return steps
+
+    def _cross_play_rules(self) -> CrossPlayRules | None:
+        pbt = self.config.pbt
+        if pbt.fitness != "cross_play":
+            return None
+        said = pbt.cross_play
+        return CrossPlayRules(
+            opponents=said.opponents,
+            episodes=said.episodes,
+            past=said.past,
+            ready_points=said.ready_points,
+            kept=said.kept,
+            guest_worlds=said.guest_worlds,
+        )
 
     def _card(self, species: str) -> dict[str, Any]:
         return {

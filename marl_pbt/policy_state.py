@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from marl_pbt.cross_play.draw import CrossPlayRules
+from marl_pbt.cross_play.meetings import Meeting, score_of
 from marl_pbt.protocols import FinishedEpisode, HyperparameterValue
 from marl_pbt.standings import (
     GAINS_LENGTH,
@@ -25,12 +27,14 @@ class ScoreRules:
     """What makes a score.
 
     Attributes:
-        window: The latest this many episodes count.
+        window: The latest this many training episodes count.
         min_episodes: With fewer the policy is pending.
+        cross_play: Where matches at ready points make the score instead; None: training episodes do.
     """
 
     window: int
     min_episodes: int
+    cross_play: CrossPlayRules | None = None
 
 
 @dataclass
@@ -38,33 +42,54 @@ class PolicyState:
     """Mutable; belongs to one (member, species).
 
     Attributes:
-        window: Returns of the episodes that the policy has played since its last exploit.
+        rules: What makes its score.
+        window: Returns of the training episodes that the policy has played since its last exploit.
         founder: The member with whose first weights its ancestry began.
         history: Scores by generation, oldest first.
         last_exploit: The generation at which it last copied; 0 for never.
         compared_at: The last generation at which it was compared.
         parent: What it last copied.
+        teacher: Whose hyperparameters it took with the parent's weights, where they were another's.
         gains: What its latest intervals brought, oldest first.
         base: `(generation, mean score)` from which the next gain counts; None where there is none.
+        meetings: Where it is scored by cross-play: its matches since its last exploit, of the latest ready points.
     """
 
+    rules: ScoreRules
     window: ScoreWindow
     founder: int
     history: list[tuple[int, Score]] = field(default_factory=list)
     last_exploit: int = 0
     compared_at: int = 0
     parent: Source | None = None
+    teacher: Source | None = None
     gains: list[Gain] = field(default_factory=list)
     base: tuple[int, float] | None = None
+    meetings: list[Meeting] = field(default_factory=list)
 
     @classmethod
     def founder_of(cls, member: int, rules: ScoreRules) -> PolicyState:
         """That of a fresh member."""
-        return cls(ScoreWindow(rules.window, rules.min_episodes), founder=member)
+        return cls(rules, ScoreWindow(rules.window, rules.min_episodes), founder=member)
 
     def take_in(self, species: str, episodes: Iterable[FinishedEpisode]) -> None:
-        """Count the returns of the episodes that this policy played from beginning to end."""
-        self.window.add(episode.returns[species] for episode in episodes if episode.own.get(species, True))
+        """Count the returns of the episodes that this policy played from beginning to end, beside its own partners."""
+        self.window.add(
+            episode.returns[species] for episode in episodes if episode.own.get(species, True) and not episode.guest
+        )
+
+    def meet(self, meetings: Iterable[Meeting]) -> None:
+        """Take in the matches of a ready point; older ones no longer count."""
+        assert self.rules.cross_play is not None
+        self.meetings += meetings
+        newest = max((meeting.generation for meeting in self.meetings), default=0)
+        oldest = newest - self.rules.cross_play.ready_points
+        self.meetings = [meeting for meeting in self.meetings if meeting.generation > oldest]
+
+    def score(self) -> Score | None:
+        """What its episodes so far are worth: those of training, or of matches; None while pending."""
+        cross_play = self.rules.cross_play
+        return self.window.score() if cross_play is None else score_of(self.meetings, cross_play.least_opponents)
 
     def note_score(self, generation: int, is_sound: bool = True) -> Score | None:
         """Write the score of a ready point into the history; nothing while pending.
@@ -73,7 +98,7 @@ class PolicyState:
             generation: The ready point's.
             is_sound: False where the policy's parameters are not finite: nor is its score, whatever it returned before.
         """
-        score = self.window.score() if is_sound else Score(math.nan, math.nan, len(self.window))
+        score = self.score() if is_sound else Score(math.nan, math.nan, len(self.window))
         if score is not None:
             self.history = [*self.history, (generation, score)][-HISTORY_LENGTH:]
         return score
@@ -97,8 +122,14 @@ class PolicyState:
                 self.gains = [*self.gains, Gain(generation, gain, hyperparameters)][-GAINS_LENGTH:]
         self.base = (generation, score.mean) if score.is_finite else None
 
-    def change_hyperparameters(self, generation: int) -> None:
-        """Others are in force from here on: what a pending policy gained with the old ones is not theirs."""
+    def change_hyperparameters(self, generation: int, teacher: Source | None = None) -> None:
+        """Others are in force from here on: what a pending policy gained with the old ones is not theirs.
+
+        Args:
+            generation: At which ready point.
+            teacher: Whose, where they are somebody's and have not moved.
+        """
+        self.teacher = teacher
         if self.base is not None and self.base[0] != generation:
             self.base = None
 
@@ -112,9 +143,11 @@ class PolicyState:
             score: Mean score of that version, from which gains count.
         """
         self.window.clear()
+        self.meetings = []
         self.base = None if score is None else (generation, score)
         self.last_exploit = generation
         self.parent = source
+        self.teacher = None
         self.founder = founder
 
     def to_json(self) -> dict[str, Any]:
@@ -126,8 +159,10 @@ class PolicyState:
             "last_exploit": self.last_exploit,
             "compared_at": self.compared_at,
             "parent": None if self.parent is None else asdict(self.parent),
+            "teacher": None if self.teacher is None else asdict(self.teacher),
             "gains": gains_to_json(self.gains),
             "base": self.base,
+            "meetings": [meeting.to_json() for meeting in self.meetings],
         }
 
     @classmethod
@@ -136,12 +171,15 @@ class PolicyState:
         window = ScoreWindow(rules.window, rules.min_episodes)
         window.add(math.nan if value is None else value for value in data["returns"])
         return cls(
+            rules=rules,
             window=window,
             founder=data["founder"],
             history=[(int(at), Score.from_json(score)) for at, score in data["history"]],
             last_exploit=data["last_exploit"],
             compared_at=data["compared_at"],
             parent=None if data["parent"] is None else Source(**data["parent"]),
+            teacher=None if data.get("teacher") is None else Source(**data["teacher"]),
             gains=list(gains_from_json(data.get("gains"))),
             base=None if data.get("base") is None else (int(data["base"][0]), float(data["base"][1])),
+            meetings=[Meeting.from_json(each) for each in data.get("meetings", ())],
         )

@@ -93,12 +93,17 @@ class Reconstruction:
         build: Makes a member's fresh learner from its index.
 
     Raises:
-        UserError: Intervals were measured in seconds, which nobody can live again.
+        UserError: Intervals were measured in seconds, or guests played in training worlds: nobody can live that again.
     """
 
     def __init__(self, turns: Turns, evolution: Evolution, build: Callable[[int], Learner]) -> None:
         if evolution.time_attr == "seconds":
             raise UserError("pbt.time_attr: intervals of seconds end wherever the machine was; they cannot be repeated")
+        cross_play = evolution.score_rules.cross_play
+        if cross_play is not None and cross_play.guest_worlds:
+            raise UserError(
+                "pbt.cross_play.guest_worlds: who trained with guests cannot be lived again: most of them are gone"
+            )
         self._turns = turns
         self._evolution = evolution
         self._build = build

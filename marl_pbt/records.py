@@ -51,7 +51,12 @@ class Records:
         description = _describe(run, plan)
         self._recorder = Recorder(run.tensorboard, description, resumed_at, self._lineage.events)
         self._console: Console = open_console(description, sys.stdout)
-        self._best = BestPolicies(run, plan.config.pbt.min_episodes, self._evolution.rules.maximize)
+        self._best = BestPolicies(
+            run,
+            plan.config.pbt.min_episodes,
+            self._evolution.rules.maximize,
+            by_challenge=self._evolution.score_rules.cross_play is not None,
+        )
         self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
         self._judged: dict[str, MatchResult] = {}
         self._agent_steps = 0
@@ -94,7 +99,7 @@ class Records:
             if event.kind == "exploit":
                 state.exploits += 1
         if any(event.kind == "ready" for event in new):  # told by `ReadyPassed`, or only when the member was back
-            for species in self._best.offer(report.rows):
+            for species in self._best.offer(report.rows, new):
                 logger.info("new best %s: %s", species, score_text(self._best.scores[species]))
             self._recorder.ready(ReadyPassed(report.member, report.clocks, report.rows, report.events))
 
@@ -118,7 +123,7 @@ class Records:
         if self._is_due("population", POPULATION_EVERY_S, now):
             self._record_population(state, now)
         if self._is_due("picture", self._longer_and_longer(PICTURE_EVERY_S, now), now):
-            self._draw_lineage()
+            self._draw()
         if (
             ask is not None
             and self._wants_films()
@@ -149,7 +154,7 @@ class Records:
         """Write and say what came of it all."""
         self._is_success = any(member.state != "failed" for member in state.members)
         self._record_population(state, time.monotonic())
-        self._draw_lineage()
+        self._draw()
         self._console.update(status_of(state, self._evolution, time.monotonic()), time.monotonic())
         self._console.close()
         judge = self._plan.judge
@@ -170,7 +175,8 @@ class Records:
         for species, score in self._best.scores.items():
             member, generation = self._best.holders[species]
             path = self._run.best_policy(species)
-            yield f"{path}: {member_name(member)}@{generation}, {score_text(score)} in training"
+            where = "in training" if self._evolution.score_rules.cross_play is None else "against others"
+            yield f"{path}: {member_name(member)}@{generation}, {score_text(score)} {where}"
             segments = ancestry(self._lineage.events, species, member, generation)
             yield f"  its schedule: {schedule_text(segments, self._evolution.declared_names(species))}"
         yield f"curves, schedules, lineage: tensorboard --logdir {self._run.tensorboard}"
@@ -182,12 +188,17 @@ class Records:
         clocks = {member.index: member.clocks for member in state.members}
         self._recorder.population(rows, clocks, now - state.started_at)
 
-    def _draw_lineage(self) -> None:
-        for species, picture in self._recorder.lineage(self._lineage.events).items():
+    def _draw(self) -> None:
+        """Who copied whom, and who does how well against whom."""
+        lineage = self._recorder.lineage(self._lineage.events)
+        pictures = {self._run.lineage_picture(species): picture for species, picture in lineage.items()}
+        payoffs = self._recorder.payoffs()
+        pictures |= {self._run.payoffs_picture(species): picture for species, picture in payoffs.items()}
+        for path, picture in pictures.items():
             try:
-                write_durably(self._run.lineage_picture(species), picture)
+                write_durably(path, picture)
             except OSError as fault:
-                logger.warning("%s: %s", self._run.lineage_picture(species), fault)
+                logger.warning("%s: %s", path, fault)
 
     def _film_task(self) -> FilmTask:
         assert self._plan.environment is not None

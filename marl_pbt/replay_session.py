@@ -141,7 +141,7 @@ class ReplaySession:
             "parent": None,
             "hyperparameters": {name: values[name] for name in named},
             "score": None if score is None else score.to_json(),
-            **self._plan.evolution.card(species),
+            **self._plan.evolution.card(species, learner),
         }
         tensors = learner.snapshot(species)
         return Snapshot(card, {name: array for name, array in tensors.items() if name.startswith("policy/")})

@@ -30,6 +30,7 @@ class RunDirectory:
         self.lineage = root / "lineage.jsonl"
         self.members = root / "members"
         self.best = root / "best"
+        self.archive = root / "archive"
         self.tensorboard = root / "tb"
         self.log = root / "log.txt"
         self.judgement = root / "judgement.json"
@@ -52,6 +53,10 @@ class RunDirectory:
     def lineage_picture(self, species: str) -> Path:
         """Who copied whom, as a picture."""
         return self.root / f"lineage_{species}.png"
+
+    def payoffs_picture(self, species: str) -> Path:
+        """Who does how well against whom, as a picture."""
+        return self.root / f"payoffs_{species}.png"
 
     def create(self) -> None:
         """Make the folders of a new run.

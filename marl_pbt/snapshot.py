@@ -108,7 +108,8 @@ def decode(data: bytes, verify: bool = True) -> Snapshot:
 def _header(data: bytes) -> tuple[str, str]:
     if len(data) > MAX_BYTES:
         raise SnapshotError(f"must have at most {MAX_BYTES} bytes, has {len(data)}")
-    if data[:2] == b"PK":
+    # Two letters would not do: a header of 19280 bytes begins with PK too. As a length these four are too much.
+    if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         raise SnapshotError(
             "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
         )

@@ -155,6 +155,7 @@ class BoardRow:
         founder: The member with whose first weights its ancestry began.
         is_retired: True once the member has failed for good: it counts no more.
         gains: What its latest intervals brought, oldest first: for explorers that learn from all members.
+        teacher: Whose hyperparameters it took with the parent's weights, where they were another's.
     """
 
     member: int
@@ -169,6 +170,7 @@ class BoardRow:
     founder: int = 0
     is_retired: bool = False
     gains: tuple[Gain, ...] = ()
+    teacher: Source | None = None
 
     def score_at(self, generation: int) -> Score | None:
         """The score at a ready point, whatever policy the member held there; None where there is none."""
@@ -202,6 +204,7 @@ class BoardRow:
         """The inverse of `to_bytes`."""
         fields = json.loads(data)
         fields["history"] = tuple((int(at), Score.from_json(score)) for at, score in fields["history"])
-        fields["parent"] = None if fields["parent"] is None else Source(**fields["parent"])
+        for name in ("parent", "teacher"):
+            fields[name] = None if fields[name] is None else Source(**fields[name])
         fields["gains"] = gains_from_json(fields.get("gains"))
         return cls(**fields)

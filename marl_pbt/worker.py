@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
+from marl_pbt.cross_play.arena import Arena
+from marl_pbt.cross_play.at_ready_point import CrossPlay
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import ensure_rooms_on_path, load_object
@@ -61,6 +63,7 @@ class WorkerJob:
         evolution: What PBT does.
         board: The layout of the board.
         retention: Which checkpoints are kept.
+        cross_play: Where policies meet; None where training episodes make the scores.
     """
 
     members: tuple[int, ...]
@@ -69,6 +72,14 @@ class WorkerJob:
     evolution: Evolution
     board: BoardShape
     retention: Retention
+    cross_play: EnvironmentSource | None = None
+
+    def open_cross_play(self) -> CrossPlay | None:
+        """Where the worker's members meet others; they share it."""
+        rules = self.evolution.score_rules.cross_play
+        if rules is None or self.cross_play is None:
+            return None
+        return CrossPlay(rules, Arena(self.cross_play, self.learner.make), RunDirectory(self.run))
 
 
 @dataclass(frozen=True)
@@ -154,8 +165,10 @@ def run_worker(pipe: Connection, memory: Any) -> None:
     orders = Orders(pipe)
     tell(pipe, WorkerUp())
     running: list[Member] = []
+    cross_play = job.open_cross_play()
     for index in job.members:
-        member = _guarded(partial(build_member, job, index, board, partial(tell, pipe), orders), index, 0, pipe)
+        build = partial(build_member, job, index, board, partial(tell, pipe), orders, cross_play)
+        member = _guarded(build, index, 0, pipe)
         running.append(member)
         tell(pipe, MemberUp(index, member.clocks, member.rows(), member.events))
     for member in [each for each in running if each.is_done]:
@@ -182,7 +195,14 @@ def most_behind(members: list[Member]) -> Member:
     return min(members, key=lambda member: (member.evolution.progress(member.clocks), member.index))
 
 
-def build_member(job: WorkerJob, index: int, board: Board, tell: Callable[[Report], None], orders: Orders) -> Member:
+def build_member(
+    job: WorkerJob,
+    index: int,
+    board: Board,
+    tell: Callable[[Report], None],
+    orders: Orders,
+    cross_play: CrossPlay | None,
+) -> Member:
     """Make a member and bring it to where it was."""
 
     def must_stop() -> bool:
@@ -193,7 +213,7 @@ def build_member(job: WorkerJob, index: int, board: Board, tell: Callable[[Repor
     checkpoints = MemberCheckpoints(
         RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
     )
-    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop))
+    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop, cross_play))
     member.start()
     return member
 

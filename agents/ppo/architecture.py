@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 KIND = "sb3-mlp"
 MOMENTS = ("exp_avg", "exp_avg_sq")
+NETS = {"pi": ("mlp_extractor.policy_net", "action_net"), "vf": ("mlp_extractor.value_net", "value_net")}
+"""Actor and critic: their hidden layers, which stand at the even places of a sequence, and the layer behind them."""
 _KEYS = {"kind", "observation_shape", "observation_dtype", "is_image", "n_actions", "net_arch", "activation"}
 
 
@@ -51,13 +53,15 @@ def policy_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[int, ...]]
     Raises:
         ValueError: The architecture is not one that `describe_architecture` gives.
     """
-    _check_architecture(architecture)
+    check_architecture(architecture)
     features = math.prod(architecture["observation_shape"])
     nets = architecture["net_arch"]
-    shapes = _mlp("mlp_extractor.policy_net", features, nets["pi"])
-    shapes |= _mlp("mlp_extractor.value_net", features, nets["vf"])
-    shapes |= _linear("action_net", [features, *nets["pi"]][-1], architecture["n_actions"])
-    return shapes | _linear("value_net", [features, *nets["vf"]][-1], 1)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for net, (body, _) in NETS.items():
+        shapes |= _mlp(body, features, nets[net])
+    for (net, (_, head)), outputs in zip(NETS.items(), (architecture["n_actions"], 1), strict=True):
+        shapes |= _linear(head, [features, *nets[net]][-1], outputs)
+    return shapes
 
 
 def tensor_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -125,7 +129,12 @@ def is_image(box: spaces.Box) -> bool:
     return len(box.shape) == 3 and box.dtype == np.uint8 and bool(np.all(box.low == 0) and np.all(box.high == 255))
 
 
-def _check_architecture(architecture: Mapping[str, Any]) -> None:
+def check_architecture(architecture: Mapping[str, Any]) -> None:
+    """Make sure that it is one that `describe_architecture` gives; it may be a stranger's.
+
+    Raises:
+        ValueError: Names what is not legal.
+    """
     if architecture.get("kind") != KIND:
         raise ValueError(f"architecture.kind: must be {KIND!r}, got {architecture.get('kind')!r}")
     if set(architecture) != _KEYS:

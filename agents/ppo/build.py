@@ -24,7 +24,7 @@ def build_ppo(
     spaces: tuple[gymnasium.Space[Any], gymnasium.Space[Any]],
     device: str,
     rng: np.random.Generator,
-    weight_seeds: np.random.SeedSequence,
+    weight_seed: int,
 ) -> FastPPO:
     """Make a PPO for these spaces, as Stable-Baselines3's own `load` makes one: first bare, then set up.
 
@@ -33,7 +33,7 @@ def build_ppo(
         spaces: Observation and action space of one agent.
         device: As in `PPOSettings`.
         rng: Draws the order of minibatches.
-        weight_seeds: The weights follow from it; all global generators are afterwards as they were.
+        weight_seed: The weights follow from it; all global generators are afterwards as they were.
     """
     # Any `optimizer_kwargs` make Stable-Baselines3 forget its own eps of 1e-5.
     kwargs = policy_kwargs(settings.net_arch, settings.activation) | {"optimizer_kwargs": {"fused": True, "eps": 1e-5}}
@@ -59,6 +59,6 @@ def build_ppo(
     with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
         # That an MLP runs faster on the CPU: who asks for a GPU knows.
         warnings.filterwarnings("ignore", message="You are trying to run PPO on the GPU")
-        torch.manual_seed(int(weight_seeds.generate_state(1)[0]))
+        torch.manual_seed(weight_seed)
         model._setup_model()
     return model

@@ -42,8 +42,12 @@ class PPOKind:
         }
         return LearnerDescription(
             hyperparameters={name: own.hyperparameter_specs() for name, own in parsed.species.items()},
-            snapshot_bytes={name: tensor_bytes(described) for name, described in architecture.items()},
+            snapshot_bytes={
+                name: tensor_bytes({**described, "net_arch": parsed.species[name].widest})
+                for name, described in architecture.items()
+            },
             architecture=architecture,
+            hosts_guests=True,
         )
 
     def warm_up(self, settings: Mapping[str, Any], interface: Interface) -> None:

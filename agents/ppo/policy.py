@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from agents.ppo.architecture import policy_shapes
 from agents.ppo.inference import draw, logits_of
 from agents.ppo.settings import ACTIVATIONS
+from agents.widening import Activation
 
 
 def policy_kwargs(net_arch: Mapping[str, Any], activation: str) -> dict[str, Any]:
@@ -24,6 +25,18 @@ def policy_kwargs(net_arch: Mapping[str, Any], activation: str) -> dict[str, Any
         "net_arch": {net: list(layers) for net, layers in net_arch.items()},
         "activation_fn": getattr(torch.nn, ACTIVATIONS[activation]),
     }
+
+
+def activation_of(name: str) -> Activation | None:
+    """The function between layers, for arrays; None for ReLU, as in `agents.widening`."""
+    module = getattr(torch.nn, ACTIVATIONS[name])()
+
+    @torch.inference_mode()
+    def apply(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        given: NDArray[np.float64] = module(torch.from_numpy(numbers)).numpy()
+        return given
+
+    return None if name == "relu" else apply
 
 
 class DiscretePolicy(ActorCriticPolicy):

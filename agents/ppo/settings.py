@@ -3,6 +3,14 @@
 A key at the top holds for every species; under `species.<name>` it holds for that one alone:
 `{learning_rate: 1e-3, n_steps: 64, species: {prey: {batch_size: 1024}}}`. Hyperparameters have
 Stable-Baselines3's names and meaning.
+
+Beside them each hidden layer's width is one. Stable-Baselines3 and RLlib say all widths in one list (`net_arch`,
+`fcnet_hiddens`), which nothing can multiply by 1.25; so each layer has a name, counted as one speaks of them: with
+`net_arch: [64, 64]` there are `hidden_units_1` and `hidden_units_2`, of actor and critic alike. Where actor and critic
+have lists of their own they evolve apart: `pi_hidden_units_1`, `vf_hidden_units_1` and so on. They are words that a
+constraint may contain: `hidden_units_2 <= hidden_units_1`.
+
+What the worlds offer makes more of them, `reward_weight.<term>` and `environment.<name>`: see `agents.ppo.offered`.
 """
 
 from __future__ import annotations
@@ -13,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from agents.checks import interface_faults, is_legal, range_of, typed, unknown
+from agents.ppo.offered import offered_specs, weight_faults
 from marl_pbt.protocols import HyperparameterSpec, HyperparameterValue, Interface, UserError
 
 UpdatePath: TypeAlias = Literal["auto", "sparse", "dense", "sb3"]
@@ -54,7 +63,17 @@ _N_STEPS = HyperparameterSpec(64, "int", low=1)
 _LAYER = HyperparameterSpec(64, "int", low=1)
 _TARGET_KL = HyperparameterSpec(0.01, "float", low=0.0, low_is_open=True)
 _NORMALIZE = HyperparameterSpec(True, "bool")
-_SPECIES_KEYS = (*HYPERPARAMETERS, "activation", "net_arch", "normalize_advantage", "target_kl", "update_path")
+_MAX_HIDDEN_UNITS = HyperparameterSpec(64, "int", low=1)
+_SPECIES_KEYS = (
+    *HYPERPARAMETERS,
+    "activation",
+    "max_hidden_units",
+    "net_arch",
+    "normalize_advantage",
+    "reward_weight",
+    "target_kl",
+    "update_path",
+)
 _TOP_KEYS = (*_SPECIES_KEYS, "device", "n_steps", "species")
 
 
@@ -64,12 +83,17 @@ class SpeciesSettings:
 
     Attributes:
         hyperparameters: Values for every name in `HYPERPARAMETERS`, to start with.
-        net_arch: Units of the hidden layers: `pi` of the actor, `vf` of the critic.
+        net_arch: Units of the hidden layers: `pi` of the actor, `vf` of the critic; to start with.
+        has_twin_nets: Whether one list stands for both: then they have the same widths for ever.
+        max_hidden_units: The most that PBT may make a hidden layer wide; None: each layer's own width in `net_arch`.
         activation: A name in `ACTIVATIONS`.
         normalize_advantage: Whether advantages are normalised per minibatch.
         target_kl: An update stops early beyond 1.5 times this; None never does.
         update_path: `sparse` or `dense`: compiled kernels; `sb3`: Stable-Baselines3's `train()`; `auto`: the fastest
             that can. All of them do the same, within rounding.
+        reward_weight: By shaping term, to start with; 0 for those that are left out.
+        shaping_terms: What the worlds offer for it.
+        parameters: Of the worlds, likewise.
     """
 
     hyperparameters: Mapping[str, HyperparameterValue]
@@ -78,19 +102,47 @@ class SpeciesSettings:
     normalize_advantage: bool = True
     target_kl: float | None = None
     update_path: UpdatePath = "auto"
+    has_twin_nets: bool = True
+    max_hidden_units: int | None = None
+    reward_weight: Mapping[str, float] = field(default_factory=dict)
+    shaping_terms: tuple[str, ...] = ()
+    parameters: Mapping[str, HyperparameterSpec] = field(default_factory=dict)
 
     @property
     def may_be_compiled(self) -> bool:
-        """Whether the kernels of `agents.ppo.fast` fit; `fast.capability` has the last word."""
+        """Whether the kernels of `agents.ppo.fast` fit, or may come to; `fast.capability` has the last word."""
         widths = [units for layers in self.net_arch.values() for units in layers]
         is_deep_enough = all(len(layers) == 2 for layers in self.net_arch.values())
         fits = is_deep_enough and min(widths) >= LEAST_WIDTH and max(widths) <= GREATEST_WIDTH
-        return fits and self.activation == "relu" and self.update_path != "sb3"
+        may_come_to_fit = is_deep_enough and (self.max_hidden_units or 0) >= LEAST_WIDTH
+        return (fits or may_come_to_fit) and self.activation == "relu" and self.update_path != "sb3"
 
     def hyperparameter_specs(self) -> dict[str, HyperparameterSpec]:
-        """`HYPERPARAMETERS` with these settings' values as defaults."""
+        """`HYPERPARAMETERS` with these settings' values as defaults, the widths of hidden layers, what worlds offer."""
         values = self.hyperparameters
-        return {name: dataclasses.replace(spec, default=values[name]) for name, spec in HYPERPARAMETERS.items()}
+        specs = {name: dataclasses.replace(spec, default=values[name]) for name, spec in HYPERPARAMETERS.items()}
+        for name, layers in self.layers_by_width().items():
+            (net, place), *_ = layers
+            units = self.net_arch[net][place]
+            specs[name] = HyperparameterSpec(
+                units, "int", low=1, high=self.max_hidden_units or units, hint="raise learner.settings.max_hidden_units"
+            )
+        return specs | offered_specs(self.shaping_terms, self.reward_weight, self.parameters)
+
+    def layers_by_width(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """The hyperparameters that are widths: by name the layers, each as net and place, that are so wide."""
+        if self.has_twin_nets:
+            return {f"hidden_units_{place + 1}": (("pi", place), ("vf", place)) for place in range(self._depth("pi"))}
+        nets = ((net, place) for net in ("pi", "vf") for place in range(self._depth(net)))
+        return {f"{net}_hidden_units_{place + 1}": ((net, place),) for net, place in nets}
+
+    def _depth(self, net: str) -> int:
+        return len(self.net_arch[net])
+
+    @property
+    def widest(self) -> dict[str, tuple[int, ...]]:
+        """`net_arch` as wide as PBT may make it."""
+        return {net: tuple(self.max_hidden_units or units for units in layers) for net, layers in self.net_arch.items()}
 
 
 @dataclass(frozen=True)
@@ -125,11 +177,19 @@ def parse_settings(settings: Mapping[str, Any], interface: Interface) -> PPOSett
         faults.append(f"device: must be one of {', '.join(_DEVICES)}, got {settings['device']!r}")
     shared = {key: value for key, value in settings.items() if key in _SPECIES_KEYS}
     faults += _species_faults("", shared)
+    terms = dict.fromkeys(term for own in interface.shaping_terms.values() for term in own)
+    faults += weight_faults("reward_weight", shared.get("reward_weight", {}), terms)
     overrides = _overrides(settings.get("species") or {}, interface, faults)
     if faults:
         raise UserError(*faults)
+    species = {
+        name: _species_settings(_with_offers(name, shared, overrides.get(name, {}), interface))
+        for name in interface.species
+    }
+    if faults := [fault for name, own in species.items() for fault in _width_faults(name, own)]:
+        raise UserError(*faults)
     return PPOSettings(
-        species={name: _species_settings({**shared, **overrides.get(name, {})}) for name in interface.species},
+        species=species,
         n_steps=settings.get("n_steps", PPOSettings.n_steps),
         device=settings.get("device", PPOSettings.device),
     )
@@ -151,6 +211,8 @@ def _overrides(given: Any, interface: Interface, faults: list[str]) -> dict[str,
             known = {key: value for key, value in own.items() if key in _SPECIES_KEYS}
             faults += [_misplaced(f"{path}.{key}", str(key)) for key in own if key not in _SPECIES_KEYS]
             faults += _species_faults(f"{path}.", known)
+            terms = interface.shaping_terms.get(name, ())
+            faults += weight_faults(f"{path}.reward_weight", known.get("reward_weight", {}), terms)
             overrides[name] = known
     return overrides
 
@@ -172,6 +234,8 @@ def _species_faults(prefix: str, given: Mapping[str, Any]) -> list[str]:
             faults += _number_faults(path, value, _NORMALIZE)
         elif key == "target_kl" and value is not None:
             faults += _number_faults(path, value, _TARGET_KL)
+        elif key == "max_hidden_units" and value is not None:
+            faults += _number_faults(path, value, _MAX_HIDDEN_UNITS)
         elif key == "activation" and not (isinstance(value, str) and value in ACTIVATIONS):
             faults.append(unknown(path, str(value), ACTIVATIONS, f"activation {value!r}"))
         elif key == "update_path" and value not in _UPDATE_PATHS:
@@ -179,6 +243,26 @@ def _species_faults(prefix: str, given: Mapping[str, Any]) -> list[str]:
         elif key == "net_arch" and not is_net_arch(value):
             faults.append(f"{path}: must be a list of layer sizes or {{pi: [...], vf: [...]}}, got {value!r}")
     return faults
+
+
+def _with_offers(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], interface: Interface) -> dict[str, Any]:
+    """What holds for a species, with what worlds offer for it; each weight of its own goes before that for all."""
+    return {
+        **shared,
+        **own,
+        "reward_weight": {**shared.get("reward_weight", {}), **own.get("reward_weight", {})},
+        "shaping_terms": interface.shaping_terms.get(name, ()),
+        "parameters": interface.parameters.get(name, {}),
+    }
+
+
+def _width_faults(name: str, settings: SpeciesSettings) -> list[str]:
+    """That the nets may not be as wide as they are to begin with."""
+    greatest = max((units for layers in settings.net_arch.values() for units in layers), default=0)
+    if settings.max_hidden_units is None or settings.max_hidden_units >= greatest:
+        return []
+    most = settings.max_hidden_units
+    return [f"max_hidden_units: must be at least what {name}'s net_arch has, {greatest}, got {most}"]
 
 
 def _number_faults(path: str, value: Any, spec: HyperparameterSpec) -> list[str]:
@@ -204,6 +288,7 @@ def _species_settings(given: Mapping[str, Any]) -> SpeciesSettings:
         layers = others["net_arch"]
         pi, vf = (layers["pi"], layers["vf"]) if isinstance(layers, Mapping) else (layers, layers)
         others["net_arch"] = {"pi": tuple(pi), "vf": tuple(vf)}
+        others["has_twin_nets"] = not isinstance(layers, Mapping)
     if others.get("target_kl") is not None:
         others["target_kl"] = float(others["target_kl"])
     return SpeciesSettings(values, **others)

@@ -9,27 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.predator_prey_grass import kernel, layout
+from envs.predator_prey_grass.parameters import changed_parameters, check_parameters, parameters_in
 from envs.predator_prey_grass.rules import BIRTH_REWARD, Rules
 
 
-def make_table(rules: Rules) -> layout.Table:
-    """The rules as the kernel reads them."""
+def make_table(rules: Rules, parameters: NDArray[np.float64]) -> layout.Table:
+    """The rules as the kernel reads them; those that may change are views of `State.parameters`."""
     species = rules.species
     roles = {"predator": layout.PREDATOR, "prey": layout.PREY}
     is_fixed_point = rules.observation_dtype == "uint8"
-    sight = [each.window // 2 for each in species]
     return layout.Table(
         role=np.array([roles[each.role] for each in species], np.int64),
-        initial_count=np.array([each.initial_count for each in species], np.int64),
+        initial_count=parameters[layout.INITIAL_COUNT],
         initial_energy=np.array([each.initial_energy for each in species], np.float64),
-        decay=np.array([each.decay for each in species], np.float64),
-        birth_energy=np.array([each.birth_energy for each in species], np.float64),
-        sight=np.array(sight, np.int64),
+        decay=parameters[layout.DECAY],
+        birth_energy=parameters[layout.BIRTH_ENERGY],
+        sight=np.array([each.window // 2 for each in species], np.int64),
         slots=np.array([each.slots for each in species], np.int64),
         ids=np.array([each.ids for each in species], np.int64),
         width=rules.width,
         height=rules.height,
-        margin=max(1, *sight),
+        margin=margin_of(rules),
         max_steps=rules.max_steps,
         grass_start=rules.grass.initial_energy,
         grass_max=rules.grass.max_energy,
@@ -41,6 +41,11 @@ def make_table(rules: Rules) -> layout.Table:
         brightest=255.0 if is_fixed_point else np.inf,
         wall=255.0 if is_fixed_point else 1.0,
     )
+
+
+def margin_of(rules: Rules) -> int:
+    """How far beyond the border somebody may look."""
+    return max(1, *(each.window // 2 for each in rules.species))
 
 
 def most_slots(rules: Rules) -> int:
@@ -64,12 +69,13 @@ def make_state(rules: Rules, num_worlds: int) -> layout.State:
         ledger=np.zeros((b, 5), np.float64),
         totals=np.zeros((s, 9), np.int64),
         total_steps=np.zeros(1, np.int64),
+        parameters=parameters_in(rules),
     )
 
 
 def make_scratch(rules: Rules, num_worlds: int) -> layout.Scratch:
     """Room for what follows from a state, and for what a step leaves."""
-    b, s, k, margin = num_worlds, len(rules.species), most_slots(rules), make_table(rules).margin
+    b, s, k, margin = num_worlds, len(rules.species), most_slots(rules), margin_of(rules)
     cells = (rules.width + 2 * margin) * (rules.height + 2 * margin)
     dtype = np.dtype(rules.observation_dtype)
     most_words = max(each.slots * each.window**2 for each in rules.species) * dtype.itemsize * b
@@ -83,16 +89,17 @@ def make_scratch(rules: Rules, num_worlds: int) -> layout.Scratch:
         cells=np.zeros(rules.width * rules.height, np.int32),
         order=np.zeros(s * k, np.int32),
         acted=np.zeros(s, np.int64),
-        acts=np.zeros((s, 6, k), np.int32),
+        acts=np.zeros((s, 7, k), np.int32),
         rows=np.zeros(s, np.int64),
         starts=np.zeros((2, s), np.int64),
         rewards=np.zeros((s, b * k), np.float32),
+        fortunes=np.zeros((s, b * k), np.int32),
         ended=np.zeros((s, b * k), np.uint8),
         next_rows=np.zeros((s, b * k), np.int32),
         truncated=np.zeros((s, most_words), np.uint32),
         truncated_rows=np.zeros(s, np.int64),
         finished=np.zeros((b, 4), np.int64),
-        finished_counts=np.zeros((b, s, 9), np.int64),
+        finished_counts=np.zeros((b, s, 10), np.int64),
         finished_ledger=np.zeros((b, 5), np.float64),
     )
 
@@ -124,6 +131,7 @@ def check_state(given: Mapping[str, NDArray[Any]], like: layout.State, rules: Ru
     for name, values, high in limits:
         if values.size and not 0 <= values.min() <= values.max() <= high:
             raise ValueError(f"state.{name}: must be in 0..{high}, got {values.min()}..{values.max()}")
+    check_parameters(rules, given["parameters"])
 
 
 class Memory:
@@ -133,7 +141,7 @@ class Memory:
         self.rules = rules
         self.state = make_state(rules, num_worlds)
         self.scratch = make_scratch(rules, num_worlds)
-        self.all = tuple(self.state), tuple(self.scratch), tuple(make_table(rules))
+        self.all = tuple(self.state), tuple(self.scratch), tuple(make_table(rules, self.state.parameters))
         self.actions = np.zeros(self.scratch.rewards.shape, np.int64)
 
     def step(self, resets: bool) -> int:
@@ -151,6 +159,14 @@ class Memory:
             illegal = acting[(acting < 0) | (acting >= layout.ACTIONS)]
             raise ValueError(f"actions: must be in 0..{layout.ACTIONS - 1}, got {illegal[0]}")
         return finished
+
+    def set_parameters(self, species: str, values: Mapping[str, Any]) -> None:
+        """Put other values in force at once; how many found a species is first asked at a world's next reset.
+
+        Raises:
+            ValueError: There is no such species or parameter, or a value is not legal; nothing has changed then.
+        """
+        self.state.parameters[...] = changed_parameters(self.rules, self.state.parameters, species, values)
 
     def get_state(self) -> dict[str, NDArray[Any]]:
         """Copies of the arrays of `State`, by name."""

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from envs.predator_prey_grass import kernel, layout
 from envs.predator_prey_grass.arrays import Memory
 from envs.predator_prey_grass.episodes import Episode, make_counters, make_episode
+from envs.predator_prey_grass.parameters import parameters_of
 from envs.predator_prey_grass.rules import Rules
+from envs.predator_prey_grass.shaping import tell_terms, terms_of
 
 Rows = tuple[NDArray[Any], ...]
 
@@ -62,10 +64,13 @@ class Worlds:
         self.species = tuple(each.name for each in rules.species)
         self.observation_spaces, self.action_spaces = make_spaces(rules)
         self.max_rows = tuple(each.slots * num_worlds for each in rules.species)
+        self.shaping_terms = terms_of(rules)
+        self.parameters = parameters_of(rules)
         self._memory = Memory(rules, num_worlds)
         self._dtype = np.dtype(rules.observation_dtype)
         self._shapes = [(each.window, each.window, layout.CHANNELS) for each in rules.species]
         self._rows: tuple[int, ...] = (0,) * len(self.species)
+        self._acted = self._rows
 
     def reset(self, seed: int, in_phase: bool = False) -> None:
         """Start every world anew; out of phase, world b has `floor(b * max_steps / num_worlds)` steps on its clock.
@@ -81,7 +86,7 @@ class Worlds:
         phases = np.zeros(self.num_worlds, np.int64) if in_phase else np.arange(self.num_worlds)
         clocks = phases * self.rules.max_steps // self.num_worlds
         kernel.reset_worlds(*self._memory.all, seeds, clocks)
-        self._rows = tuple(self._memory.scratch.rows.tolist())
+        self._begin()
 
     def rows(self) -> tuple[int, ...]:
         """Per species: the living agents now, over all worlds."""
@@ -124,7 +129,7 @@ class Worlds:
         """
         rows = self._take(actions)
         finished = self._memory.step(resets=True)
-        self._rows = tuple(self._memory.scratch.rows.tolist())
+        self._acted, self._rows = rows, tuple(self._memory.scratch.rows.tolist())
         scratch = self._memory.scratch
         return Outcome(
             rewards=tuple(scratch.rewards[s, :n] for s, n in enumerate(rows)),
@@ -143,6 +148,25 @@ class Worlds:
         counts = self._memory.state.totals + self._memory.state.counts.sum(axis=0)
         return make_counters(self.rules, counts, int(self._memory.state.total_steps[0]))
 
+    def shaping(self, species: int) -> NDArray[np.float32]:
+        """`(rows, terms)` float32: what the rows that acted earned in the last step, by `shaping_terms`; fresh memory.
+
+        No part of their rewards. No rows after `reset` and `set_state`, when nobody has acted yet.
+
+        Args:
+            species: Index into `species`.
+        """
+        fortunes = self._memory.scratch.fortunes[species, : self._acted[species]].view(np.float32)
+        return tell_terms(self.rules.species[species].role, fortunes)
+
+    def set_parameters(self, species: str, values: Mapping[str, Any]) -> None:
+        """Change some of `parameters` for all worlds, at once; `initial_count` shows from each world's next reset on.
+
+        Raises:
+            ValueError: There is no such species or parameter, or a value is not legal; nothing has changed then.
+        """
+        self._memory.set_parameters(species, values)
+
     def get_state(self) -> dict[str, NDArray[Any]]:
         """Everything that `set_state` needs to go on bit for bit, generators and statistics included; copies."""
         return self._memory.get_state()
@@ -154,7 +178,7 @@ class Worlds:
             ValueError: A name, shape, dtype or value does not fit.
         """
         self._memory.set_state(state)
-        self._rows = tuple(self._memory.scratch.rows.tolist())
+        self._begin()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rules": self.rules, "num_worlds": self.num_worlds, "state": self.get_state()}
@@ -162,6 +186,11 @@ class Worlds:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.__init__(saved["rules"], saved["num_worlds"])  # type: ignore[misc]  # unpickling starts from nothing
         self.set_state(saved["state"])
+
+    def _begin(self) -> None:
+        """Nobody has acted yet."""
+        self._rows = tuple(self._memory.scratch.rows.tolist())
+        self._acted = (0,) * len(self.species)
 
     def _take(self, actions: Sequence[NDArray[np.int64]]) -> tuple[int, ...]:
         if not any(self._rows):

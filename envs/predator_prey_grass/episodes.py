@@ -68,7 +68,7 @@ def _species_metrics(species: Species, counts: list[int], length: int) -> dict[s
         "population_min": float(counts[layout.POPULATION_MIN]),
         "population_max": float(counts[layout.POPULATION_MAX]),
         "age_at_death_mean": counts[layout.AGE_AT_DEATH] / max(deaths, 1),
-        "return_per_individual": births * BIRTH_REWARD / (species.initial_count + births),
+        "return_per_individual": births * BIRTH_REWARD / (counts[layout.FOUNDERS] + births),
     }
 
 

@@ -12,11 +12,14 @@ import numpy as np
 from envs.predator_prey_grass.layout import (
     ACTION,
     ACTIONS,
+    BIRTHS,
     BORN,
     CHANNELS,
     CHILDREN,
     CRADLE,
     FATE,
+    FORTUNE,
+    FOUNDERS,
     GRASS,
     HEIR,
     ID,
@@ -114,7 +117,7 @@ def reset_world(cells: Any, world: Any, table: Any) -> None:
     for s in range(len(world.population)):
         for count in range(world.counts.shape[1]):
             world.counts[s, count] = 0
-        count, traits = table.initial_count[s], world.traits[s]
+        count, traits = int(table.initial_count[s]), world.traits[s]
         for k in range(count):
             j = i + draw(world.generator, total - i)
             cells[i], cells[j] = cells[j], cells[i]
@@ -192,6 +195,7 @@ def finish(b: int, nth: int, verdict: int, world: Any, scratch: Any, table: Any)
     for s in range(len(counts)):
         for i in range(counts.shape[1]):
             scratch.finished_counts[nth, s, i] = counts[s, i]
+        scratch.finished_counts[nth, s, FOUNDERS] = world.next_id[s] - counts[s, BIRTHS]
     for i in range(len(ledger)):
         scratch.finished_ledger[nth, i] = ledger[i]
 
@@ -201,8 +205,9 @@ def report(verdict: int, starts: Any, world: Any, scratch: Any, table: Any) -> N
     """Write the step's outcome of one world to its rows; `starts` are its first rows before and after the step."""
     for s in range(len(world.population)):
         rewards, ended, next_rows = scratch.rewards[s], scratch.ended[s], scratch.next_rows[s]
-        acts, row = world.acts[s], starts[0, s]
+        acts, fortunes, row = world.acts[s], scratch.fortunes[s], starts[0, s]
         for k in range(world.acted[s]):
+            fortunes[row] = acts[FORTUNE, k]
             rewards[row] = acts[CHILDREN, k] * table.birth_reward
             end = TERMINATED if acts[FATE, k] else verdict
             ended[row] = end

@@ -21,12 +21,14 @@ PREDATOR, PREY, GRASS = 1, 2, 3  # roles; also their channels of an observation,
 CHANNELS = 4
 ACTIONS = 9
 
-# Places in State.clock, .traits, .counts, .ledger and Scratch.acts.
+# Places in State.clock, .traits, .counts, .ledger, .parameters and Scratch.acts.
 NOW, STARTED = 0, 1
 X, Y, ID, PARENT, BORN = range(5)
 BIRTHS, BLOCKED, EATEN_COUNT, STARVED_COUNT, MEALS, AGE_AT_DEATH, POPULATION, POPULATION_MIN, POPULATION_MAX = range(9)
+FOUNDERS = 9  # in Scratch.finished_counts alone
 INITIAL, GROWN, DECAYED, LOST, PRESENT = range(5)
-ACTION, FATE, HEIR, SEEN, CRADLE, CHILDREN = range(6)
+ACTION, FATE, HEIR, SEEN, CRADLE, CHILDREN, FORTUNE = range(7)
+INITIAL_COUNT, DECAY, BIRTH_ENERGY = range(3)  # State.parameters
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,6 +51,7 @@ class State(NamedTuple):
     ledger: Any  # (B, 5) float64: INITIAL …, of the episode in progress
     totals: Any  # (S, 9) int64: counts of finished episodes, over all worlds
     total_steps: Any  # (1,) int64: env steps over all worlds
+    parameters: Any  # (3, S) float64: INITIAL_COUNT …, in force; `Table` has views of it
 
 
 class Scratch(NamedTuple):
@@ -63,18 +66,20 @@ class Scratch(NamedTuple):
     order: Any  # (S * K,) int32: species << 16 | slot, in this step's random order
     acted: Any  # (S,) int64: living before the step, in the world that stepped last
     acts: (
-        Any  # (S, 6, K) int32, same world; by slot before the step: ACTION, FATE (0, EATEN, STARVED), HEIR (slot after
+        Any  # (S, 7, K) int32, same world; by slot before the step: ACTION, FATE (0, EATEN, STARVED), HEIR (slot after
     )
-    # it, −1 dead), SEEN (position, also of the dead), CHILDREN; by slot after it: CRADLE (where a child was born)
+    # it, −1 dead), SEEN (position, also of the dead), CHILDREN, FORTUNE (the bits of a float32: what it ate, as energy;
+    # −EATEN or −STARVED for the dead; 0 for all others); by slot after it: CRADLE (where a child was born)
     rows: Any  # (S,) int64: living, over all worlds
     starts: Any  # (2, S) int64: first rows of the world that steps, before and after the step
     rewards: Any  # (S, M) float32
+    fortunes: Any  # (S, M) int32: FORTUNE by row
     ended: Any  # (S, M) uint8
     next_rows: Any  # (S, M) int32
     truncated: Any  # (S, words) uint32: observations
     truncated_rows: Any  # (S,) int64: how many of them
     finished: Any  # (B, 3) int64: length, whether it began at clock 0, how it ended
-    finished_counts: Any  # (B, S, 9) int64
+    finished_counts: Any  # (B, S, 10) int64: as State.counts, and FOUNDERS
     finished_ledger: Any  # (B, 5) float64
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from envs.predator_prey_grass import kernel, layout
-from envs.predator_prey_grass.arrays import Memory
+from envs.predator_prey_grass.arrays import Memory, margin_of
 from envs.predator_prey_grass.batched import Worlds, make_spaces
 from envs.predator_prey_grass.frame import make_frame, write_frame
 from envs.predator_prey_grass.outcome import Dicts, make_windows, tell
@@ -140,7 +140,7 @@ class PredatorPreyGrass(ParallelEnv[str, NDArray[Any], int]):  # type: ignore[mi
 
     def state(self) -> NDArray[Any]:
         """`(width, height, 4)`: the whole grid as observations show it; a copy."""
-        margin = max(1, *(each.window // 2 for each in self.rules.species))
+        margin = margin_of(self.rules)
         board = self._memory.scratch.board[0].reshape(self.rules.width + 2 * margin, -1, layout.CHANNELS)
         whole: NDArray[Any] = board[margin:-margin, margin:-margin].copy()
         return whole

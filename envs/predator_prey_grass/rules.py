@@ -98,6 +98,12 @@ PRESETS: Mapping[str, Rules] = {
 """Whole sets of rules by name. `base`: numbers as in the newest environment of the public project PredPreyGrass."""
 
 
+def limits_of(name: str) -> tuple[float, float]:
+    """The smallest and the largest legal value of a number of `Species`, whatever the others are."""
+    limits = next(each.metadata for each in fields(Species) if each.name == name)
+    return limits["low"], limits["high"]
+
+
 def make_rules(preset: str = "base", **changes: Any) -> Rules:
     """Take a preset and change what the caller names.
 

@@ -19,6 +19,7 @@ from envs.predator_prey_grass.layout import (
     EATEN,
     EATEN_COUNT,
     FATE,
+    FORTUNE,
     GRASS,
     GROWN,
     HEIR,
@@ -65,6 +66,12 @@ def visible(energy: float, scale: float, table: Any) -> Any:
 
 
 @compiled
+def bits(value: float) -> Any:
+    """A number as the bits of a float32, for an array of int32."""
+    return np.float32(value).view(np.int32)
+
+
+@compiled
 def grow(world: Any, table: Any) -> None:
     """Grass gains, up to its maximum."""
     energy, spots, board, gained = world.grass_energy, world.grass_spots, world.board, 0.0
@@ -89,6 +96,7 @@ def pay(world: Any, table: Any) -> int:
             board[((x[k] + table.margin) * lines + y[k] + table.margin) * CHANNELS + channel] = 0
             acts[FATE, k] = 0
             acts[CHILDREN, k] = 0
+            acts[FORTUNE, k] = 0
             order[n] = s << 16 | k
             n += 1
         world.ledger[DECAYED] += alive * decay
@@ -118,6 +126,7 @@ def move(n: int, world: Any, table: Any) -> None:
         for k in range(world.population[s]):
             if energy[s, k] <= 0.0:
                 acts[s, FATE, k] = STARVED
+                acts[s, FORTUNE, k] = bits(-STARVED)
                 occupant[s, (traits[s, X, k] + margin) * lines + traits[s, Y, k] + margin] = 0
                 world.counts[s, STARVED_COUNT] += 1
                 world.ledger[LOST] += energy[s, k]
@@ -139,6 +148,8 @@ def hunt(n: int, world: Any, table: Any) -> None:
                 energy[s, k] += energy[t, victim]
                 occupant[t, cell] = 0
                 acts[t, FATE, victim] = EATEN
+                acts[s, FORTUNE, k] = bits(energy[t, victim])
+                acts[t, FORTUNE, victim] = bits(-EATEN)
                 world.counts[s, MEALS] += 1
                 world.counts[t, EATEN_COUNT] += 1
                 break
@@ -157,6 +168,7 @@ def graze(n: int, world: Any, table: Any) -> None:
         g = grass_at[cell] - 1
         if g >= 0 and world.grass_energy[g] > 0.0:
             energy[s, k] += world.grass_energy[g]
+            acts[s, FORTUNE, k] = bits(world.grass_energy[g])
             world.grass_energy[g] = 0.0
             world.board[cell * CHANNELS + GRASS] = 0
             world.counts[s, MEALS] += 1

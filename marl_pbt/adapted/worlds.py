@@ -82,6 +82,10 @@ class AdaptedWorlds:
         """Per species: the living agents now, over all worlds."""
         return tuple(sum(each) for each in self._counts)
 
+    def worlds_of(self, species: int) -> NDArray[np.int64]:
+        """`(rows,)` int64: the world that each row belongs to; a copy."""
+        return np.repeat(np.arange(len(self._copies)), self._counts[species])
+
     def observe(self, species: int, out: NDArray[Any]) -> int:
         """Write the observations of a species' living agents; how many there are.
 

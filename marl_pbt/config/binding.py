@@ -34,6 +34,7 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
     "bool": ("bool", "choice"),
     "str": ("choice", "ordered"),
 }
+_NEEDS = "must have pbt.fitness: cross_play, which scores in matches in the environment as configured"
 _COUNTERPART = {"loguniform": "lograndint", "uniform": "randint", "lograndint": "loguniform", "randint": "uniform"}
 
 
@@ -87,6 +88,8 @@ def bind(loaded: LoadedConfig, description: LearnerDescription, species: Sequenc
             named[each.species, each.name] = each
     for each in named.values():
         faults += _unfit(each)
+        if each.spec.changes_environment and pbt.fitness != "cross_play":
+            faults.append(Fault(each.key, f"changes the worlds that scores come from; {_NEEDS}, got {pbt.fitness}"))
     constraints = tuple(Constraint.parse(text) for text in pbt.constraints)
     if not faults:
         bounds = {pair: each.declaration for pair, each in named.items()}
@@ -116,6 +119,7 @@ def rules_of(pbt: PBTSection) -> Rules:
         compare=pbt.compare,
         donor=_donor_of(pbt),
         rescue_top=pbt.quantile_top,
+        sub_populations=None if pbt.sub_populations is None else pbt.sub_populations.bound(pbt.population),
     )
 
 
@@ -230,7 +234,8 @@ def _illegal(value: HyperparameterValue, spec: HyperparameterSpec) -> str:
         return f"must be {kinds[spec.kind]}, got {shown(value)}"
     opening = "(" if spec.low_is_open or spec.low == float("-inf") else "["
     closing = ")" if spec.high == float("inf") else "]"
-    return f"must be {kinds[spec.kind]} in {opening}{spec.low:g}, {spec.high:g}{closing}, got {shown(value)}"
+    hint = f"; {spec.hint}" if spec.hint else ""
+    return f"must be {kinds[spec.kind]} in {opening}{spec.low:g}, {spec.high:g}{closing}, got {shown(value)}{hint}"
 
 
 def _hyperparameter(each: _Named) -> Hyperparameter:

@@ -13,6 +13,7 @@ from marl_pbt.config.distributions import RANGES, Declaration
 from marl_pbt.config.faults import Fault, shown
 from marl_pbt.config.sections import Count, NotNegative, Number, Positive, Section, Share, broken, wrong
 from marl_pbt.config.strategies import Donor, Explorer, Factors, ImportString, Selection, drift_of
+from marl_pbt.config.sub_populations import SubPopulations
 from marl_pbt.constraints import Constraint
 
 FITNESS_KEYS = ("compare", "episode_return_mean", "fitness", "judge", "metric", "min_episodes", "mode", "score_window")
@@ -109,6 +110,22 @@ class MinGap(Section):
     standard_errors: NotNegative = Field(default=1.0, description="in pooled standard errors; 0: off")
 
 
+class CrossPlaySection(Section):
+    """How `fitness: cross_play` scores policies: in matches at ready points, against other members' policies."""
+
+    opponents: Count = Field(default=6, description="other members' policies that are met at a ready point")
+    episodes: Count = Field(default=1, description="with each of them")
+    past: Share = Field(default=0.25, description="share of the opponents that is older than the others")
+    ready_points: Count = Field(default=2, description="the latest this many, since an exploit, make the score")
+    kept: Annotated[int, Number(low=0, whole=True)] = Field(
+        default=4, description="older versions of each member that stay in the archive"
+    )
+    guest_worlds: Annotated[float, Number(low=0, high=1, high_is_open=True)] = Field(
+        default=0.0, description="share of the training worlds where one species trains and guests play the others"
+    )
+    config: Settings = Field(default_factory=dict, description="changes to environment.config in matches")
+
+
 class PBTSection(Section):
     """Population Based Training: who copies whom, when, and what moves."""
 
@@ -162,8 +179,15 @@ class PBTSection(Section):
     compare: Literal["equal_progress", "latest"] = Field(
         default="equal_progress", description="scores at the same ready point, or everyone's newest"
     )
+    sub_populations: SubPopulations | None = Field(
+        default=None, description="parts of the population that decide apart from each other; null: all with all"
+    )
     exploit_unit: Literal["species"] = Field(default="species", description="what is copied as one")
-    fitness: Literal["own_pair"] = Field(default="own_pair", description="against whom a member is scored")
+    fitness: Literal["own_pair", "cross_play"] = Field(
+        default="own_pair",
+        description="a species is scored in its member's own training episodes, or in matches against other members'",
+    )
+    cross_play: CrossPlaySection = Field(default_factory=CrossPlaySection, description="for fitness: cross_play")
     constraints: Annotated[
         tuple[Annotated[StrictStr, AfterValidator(_check_constraint)], ...], BeforeValidator(_check_constraints)
     ] = Field(default=(), description="kept by explore: 'batch_size <= 4096', 'batch_size divides 8192'")
@@ -173,8 +197,16 @@ class PBTSection(Section):
 
     def broken_rules(self) -> Iterator[Fault]:
         """Clocks that count are whole numbers; a window must hold the episodes that a score needs."""
+        if self.fitness != "cross_play" and self.cross_play.guest_worlds:
+            yield Fault("cross_play.guest_worlds", f"must be 0 with fitness: {self.fitness}, which knows no opponents")
+        if self.fitness == "cross_play" and self.population < 2:
+            yield Fault("fitness", f"must be own_pair with {self.population} member, who meets nobody")
         for key, value in (("interval", self.interval), ("burn_in", self.burn_in or 0)):
             yield from broken_clock(self.time_attr, key, value)
+        if self.sub_populations is not None:
+            yield from self.sub_populations.misfits(self.population, self.quantile_bottom)
+            if self.copied != "weights+hyperparameters":
+                yield Fault("copy", f"must be weights+hyperparameters with sub_populations, got {self.copied}")
         if self.score_window < self.min_episodes:
             yield Fault("score_window", f"must be at least min_episodes ({self.min_episodes}), got {self.score_window}")
 
@@ -227,6 +259,8 @@ class RunConfig(Section):
     def broken_rules(self) -> Iterator[Fault]:
         """Clocks that count are whole numbers; what is to be repeated cannot hang on how fast the machine was."""
         yield from broken_clock(self.pbt.time_attr, "stop.progress", self.stop.progress)
+        if self.pbt.fitness == "cross_play" and self.environment.make is None:
+            yield Fault("pbt.fitness", "must be own_pair without environment.make: there is nowhere to meet others")
         if self.deterministic and self.pbt.time_attr == "seconds":
             yield Fault("deterministic", "must be false with pbt.time_attr: seconds, which nobody can repeat, got true")
         if self.deterministic and self.workers not in (None, 1):
@@ -246,6 +280,8 @@ def notices_of(config: RunConfig) -> Iterator[str]:
         yield "pbt.population: 1 member has nobody to copy; PBT will do nothing"
     if config.stop.progress < pbt.interval:
         yield f"stop.progress: {config.stop.progress:g} ends before the first ready point at {pbt.interval:g}"
+    if pbt.sub_populations is not None:
+        yield from pbt.sub_populations.notices(config.stop.progress // pbt.interval)
     drift = drift_of(pbt.perturb_factors)
     if not math.isclose(drift, 1.0, rel_tol=0.01) and pbt.hyperparameters:
         yield f"pbt.perturb_factors: their product is {drift:.3g}, so values drift; f and 1/f do not"

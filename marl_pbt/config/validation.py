@@ -13,6 +13,7 @@ from marl_pbt.config.distributions import INITIAL_FORMS
 from marl_pbt.config.faults import Fault, did_you_mean, joined, shown
 from marl_pbt.config.models import RunConfig
 from marl_pbt.config.strategies import FACTOR_FORMS
+from marl_pbt.config.sub_populations import KINDS
 
 _RULES: Mapping[str, str] = {
     "bool_type": "must be true or false",
@@ -23,7 +24,11 @@ _RULES: Mapping[str, str] = {
 }
 
 
-_FORMS = {("initial", form) for form in INITIAL_FORMS} | {("perturb_factors", form) for form in FACTOR_FORMS}
+_FORMS = {
+    (key, form)
+    for key, forms in {"initial": INITIAL_FORMS, "perturb_factors": FACTOR_FORMS, "sub_populations": KINDS}.items()
+    for form in forms
+}
 
 
 def validate(data: Any) -> RunConfig | list[Fault]:
@@ -36,14 +41,12 @@ def validate(data: Any) -> RunConfig | list[Fault]:
 
 def known_keys(path: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of the section at a path; none where it is free."""
-    model: type[BaseModel] | None = RunConfig
+    models: list[type[BaseModel]] = [RunConfig]
     for part in path:
-        if model is None:
-            return ()
-        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        fields = {key: annotation for model in models for key, annotation in _fields(model).items()}
         # A name that is no key stands in a dict of sections: the section is that of the dict's values.
-        model = _section_in(fields[part]) if part in fields else model
-    return () if model is None else tuple(field.alias or name for name, field in model.model_fields.items())
+        models = list(_sections_in(fields[part])) if part in fields else models
+    return tuple(key for model in models for key in _fields(model))
 
 
 def _faults(details: ErrorDetails) -> Iterator[Fault]:
@@ -65,8 +68,13 @@ def _faults(details: ErrorDetails) -> Iterator[Fault]:
         yield Fault(key, f"{rule}, got {shown(details['input'])}")
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that a key may hold; of several forms all of them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_section_in(argument) for argument in typing.get_args(annotation))
-    return next((section for section in found if section is not None), None)
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _sections_in(argument)

@@ -15,8 +15,18 @@ from marl_pbt.protocols.descriptions import (
     TrainingReport,
 )
 from marl_pbt.protocols.errors import DivergedError, UserError
-from marl_pbt.protocols.learners import Exports, Imports, Learner, LearnerKind, PortablePolicy, WarmsUp
+from marl_pbt.protocols.guests import Guest, HostsGuests
+from marl_pbt.protocols.learners import (
+    Exports,
+    Imports,
+    Learner,
+    LearnerKind,
+    PortablePolicy,
+    TellsArchitecture,
+    WarmsUp,
+)
 from marl_pbt.protocols.policies import Policy
+from marl_pbt.protocols.shaping import OffersParameters, OffersShaping, Parameter
 from marl_pbt.protocols.values import (
     LIVES_ON,
     TERMINATED,
@@ -39,6 +49,8 @@ __all__ = [
     "Episode",
     "Exports",
     "FinishedEpisode",
+    "Guest",
+    "HostsGuests",
     "HyperparameterSpec",
     "HyperparameterValue",
     "Imports",
@@ -47,11 +59,15 @@ __all__ = [
     "LearnerDescription",
     "LearnerKind",
     "OffersBaselines",
+    "OffersParameters",
+    "OffersShaping",
     "OptimizerState",
+    "Parameter",
     "PlaySpaces",
     "Policy",
     "PortablePolicy",
     "StepResult",
+    "TellsArchitecture",
     "Tensors",
     "TrainingReport",
     "UserError",

@@ -20,11 +20,15 @@ class Interface:
         species: Names of the species.
         observation_spaces: Per species, of one agent.
         action_spaces: Per species, of one agent.
+        shaping_terms: Per species the names of what worlds offer by `OffersShaping`; species with none are left out.
+        parameters: Per species and name what they offer by `OffersParameters`, as a learner may declare it.
     """
 
     species: tuple[str, ...]
     observation_spaces: Mapping[str, gymnasium.Space[Any]]
     action_spaces: Mapping[str, gymnasium.Space[Any]]
+    shaping_terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, HyperparameterSpec]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class HyperparameterSpec:
         low: Smallest legal value.
         high: Largest legal value.
         low_is_open: True where `low` itself is not legal (a learning rate of 0).
+        changes_environment: True where it changes the worlds that a member trains in, and so what its own training
+            episodes are worth: PBT may change it only where scores come from elsewhere.
+        hint: What to do where a value beyond the bounds is wanted; empty: nothing can be done.
     """
 
     default: HyperparameterValue
@@ -44,6 +51,8 @@ class HyperparameterSpec:
     low: float = float("-inf")
     high: float = float("inf")
     low_is_open: bool = False
+    changes_environment: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,13 @@ class LearnerDescription:
         hyperparameters: Per species and name.
         snapshot_bytes: Per species: an upper bound of `Learner.snapshot`, in bytes of array data.
         architecture: Per species: what rebuilds the policy from a file, JSON-able.
+        hosts_guests: Whether its learners are `HostsGuests`.
     """
 
     hyperparameters: Mapping[str, Mapping[str, HyperparameterSpec]]
     snapshot_bytes: Mapping[str, int]
     architecture: Mapping[str, Mapping[str, Any]]
+    hosts_guests: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,13 +105,15 @@ class FinishedEpisode:
         length: Env steps.
         returns: Per species, the sum of its individuals' rewards, unscaled.
         metrics: What else the environment counts, by tag.
-        own: Per species: False when this species' policy was replaced (an exploit) after the episode began.
+        own: Per species: False when a guest played it, or its policy was replaced (an exploit) after the episode began.
+        guest: Who played the species that did not train; empty: nobody but the learner's own policies.
     """
 
     length: int
     returns: Mapping[str, float]
     metrics: Mapping[str, float] = field(default_factory=dict)
     own: Mapping[str, bool] = field(default_factory=dict)
+    guest: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,14 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class TellsArchitecture(Protocol):
+    """What a learner may offer too, whose policies are not for ever made of what their kind's description says."""
+
+    def architecture(self, species: str) -> Mapping[str, Any]:
+        """What rebuilds the species' policy as it is now, JSON-able; as in `LearnerDescription.architecture`."""
+
+
+@runtime_checkable
 class LearnerKind(Protocol):
     """What the config's `learner.make` names: how to describe, build and reload learners of one kind."""
 

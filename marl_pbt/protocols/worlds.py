@@ -104,6 +104,9 @@ class Worlds(Protocol):
     def rows(self) -> tuple[int, ...]:
         """Per species: the living agents now, over all worlds."""
 
+    def worlds_of(self, species: int) -> NDArray[np.int64]:
+        """Which world each of the species' rows belongs to now: `(rows,)` int64."""
+
     def observe(self, species: int, out: NDArray[Any]) -> int:
         """Write the observations of a species' living agents.
 

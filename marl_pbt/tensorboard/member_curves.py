@@ -177,6 +177,9 @@ def _scores_of(events: Sequence[LineageEvent]) -> dict[str, float]:
 
 
 def _episode_metrics(episode: FinishedEpisode) -> dict[str, float]:
+    if episode.guest:
+        own = [species for species in episode.returns if episode.own.get(species, True)]
+        return {f"guests/returns/{species}": episode.returns[species] for species in own}
     returns = {f"returns/{species}": value for species, value in episode.returns.items()}
     others = {f"episodes/{tag}": value for tag, value in episode.metrics.items()}
     return returns | others | {"episodes/length": float(episode.length)}

@@ -7,11 +7,14 @@ led to the best policy of now. No fault of the disk is raised from here.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from marl_pbt.ancestry import LineageEvent
+from marl_pbt.cross_play.payoffs import RunningPayoffs
+from marl_pbt.league.heat_map import heat_map_png
 from marl_pbt.lineage_picture import lineage_picture
 from marl_pbt.lineage_text import lineage_markdown
 from marl_pbt.lines_of_descent import Descent
@@ -49,6 +52,8 @@ class Recorder:
         resumed_at = None if resume is None else sum(resume.values())
         self._population = PopulationCurves(folder / "population", description, clock, resumed_at, history)
         self._film_step = 0
+        self._payoffs = RunningPayoffs(description.population)
+        self._payoffs.note(history)
         self._members = [
             MemberCurves(
                 folder,
@@ -88,6 +93,7 @@ class Recorder:
     def ready(self, report: ReadyPassed) -> None:
         """A member passed a ready point."""
         self._population.note(report.events)
+        self._payoffs.note(report.events)
         self._members[report.member].ready(report)
 
     def population(
@@ -122,6 +128,25 @@ class Recorder:
             self._population.writer.summary(text_summary(f"lineage_table/{species}", text), self._population.step)
             curves.write(descent.ancestry(descent.best(maximize)))
             pictures[species] = png
+        self._population.writer.flush()
+        return pictures
+
+    def payoffs(self) -> dict[str, bytes]:
+        """Draw and write who does how well against whom; nothing where members do not meet.
+
+        Returns:
+            Per species the picture, PNG.
+        """
+        pictures, step = {}, self._population.step
+        for species in self._description.species:
+            table = self._payoffs.table(species)
+            if table is None:
+                continue
+            pictures[species] = heat_map_png(table.heat_map(species))
+            self._population.writer.summary(picture_summary(f"payoffs/{species}", pictures[species]), step)
+            told = {"coadaptation_gap": table.coadaptation_gap, "intransitivity": table.intransitivity}
+            known = {f"payoffs/{species}/{name}": value for name, value in told.items() if math.isfinite(value)}
+            self._population.writer.scalars(known, step)
         self._population.writer.flush()
         return pictures
 

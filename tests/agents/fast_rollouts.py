@@ -96,7 +96,7 @@ def make_model(rollout, path="auto", seed=0, rng=None, net_arch=(64, 64), target
     settings = SpeciesSettings(
         hyperparameters, {"pi": pi, "vf": vf}, normalize_advantage=normalize, target_kl=target_kl, update_path=path
     )
-    weights = np.random.SeedSequence(seed)
+    weights = int(np.random.SeedSequence(seed).generate_state(1)[0])
     box = rollout.space, spaces.Discrete(rollout.n_actions)
     model = build_ppo(settings, box, "cpu", rng or np.random.default_rng(seed), weights)
     make_lively(model.policy, seed)

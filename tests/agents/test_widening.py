@@ -21,9 +21,17 @@ def layers_of(*sizes: int, seed: int = 0) -> list[Dense]:
     ]
 
 
-def outputs(layers: list[Dense], inputs: np.ndarray) -> np.ndarray:
+def relu(numbers: np.ndarray) -> np.ndarray:
+    return np.maximum(numbers, 0)
+
+
+def sigmoid(numbers: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-numbers))
+
+
+def outputs(layers: list[Dense], inputs: np.ndarray, activation=relu) -> np.ndarray:
     for layer in layers[:-1]:
-        inputs = np.maximum(inputs @ layer.weight.T + layer.bias, 0)
+        inputs = activation(inputs @ layer.weight.T + layer.bias)
     return inputs @ layers[-1].weight.T + layers[-1].bias
 
 
@@ -45,6 +53,28 @@ def test_widening_changes_nothing_but_rounding(sizes, widths, inputs):
     assert loss == 0
     expected = outputs(layers, inputs)
     assert np.abs(outputs(wide, inputs) - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("activation", [relu, np.tanh, np.sin, sigmoid])
+@pytest.mark.parametrize("seed", range(3))
+def test_widening_changes_nothing_whatever_works_on_each_number_alone(activation, seed, inputs):
+    """D24: to 1e-5, for random nets of three hidden layers."""
+    layers = layers_of(64, 12, 30, 9, 4, seed=seed)
+    wide, _ = resized(layers, (50, 31, 64), np.random.default_rng(seed), activation)
+    expected = outputs(layers, inputs, activation)
+    assert np.abs(outputs(wide, inputs, activation) - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("activation", [np.tanh, np.sin, sigmoid])
+def test_the_stated_loss_is_true_for_other_activations_too(activation):
+    """For inputs of variance 1, of which there may be more or fewer than units."""
+    for inputs in (6, 60):
+        before, after = layers_of(inputs, 24, 5)
+        fewer, shared, stated = narrowed(before, after, 6, activation)
+        seen = np.random.default_rng(1).normal(size=(20_000, inputs))
+        gives = outputs([before, after], seen, activation) - after.bias
+        lost = outputs([fewer, shared], seen, activation) - after.bias - gives
+        assert 0.005 < stated == pytest.approx(np.square(lost).sum() / np.square(gives).sum(), rel=0.1)
 
 
 def test_copies_of_a_unit_part_from_each_other_when_they_learn():

@@ -71,6 +71,9 @@ class ToyWorlds:
     def rows(self):
         return tuple(len(homes) for homes in self._homes)
 
+    def worlds_of(self, species):
+        return self._homes[species].copy()
+
     def counters(self):
         tags = ("bird/births", "fish/births", "bird/population", "fish/population", "env_steps")
         return dict(zip(tags, self._totals.tolist(), strict=True))

@@ -9,7 +9,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from marl_pbt.protocols import LIVES_ON, TERMINATED, TRUNCATED, StepResult, Worlds
+from marl_pbt.environments import interface_of
+from marl_pbt.protocols import (
+    LIVES_ON,
+    TERMINATED,
+    TRUNCATED,
+    OffersParameters,
+    OffersShaping,
+    StepResult,
+    Worlds,
+)
 
 
 class WorldsContract:
@@ -21,6 +30,18 @@ class WorldsContract:
         worlds = self.make_worlds()
         assert len(set(worlds.species)) == len(worlds.species) == len(worlds.max_rows)
         assert set(worlds.observation_spaces) == set(worlds.action_spaces) == set(worlds.species)
+
+    def test_says_whose_world_each_row_is_and_an_individual_stays_in_its_own(self):
+        before = None
+        for worlds, rows, result, _ in self.play(self.started(0)):
+            for s, links in enumerate(result.next_rows):
+                homes = worlds.worlds_of(s)
+                assert (homes.shape, homes.dtype) == ((worlds.rows()[s],), np.int64)
+                assert ((homes >= 0) & (homes < worlds.num_worlds)).all()
+                if before is not None:
+                    assert len(before[s]) == rows[s]
+                    assert (homes[links[links >= 0]] == before[s][links >= 0]).all()
+            before = [worlds.worlds_of(s) for s in range(len(rows))]
 
     def test_writes_the_living_and_nothing_else(self):
         worlds = self.started(0)
@@ -139,3 +160,78 @@ class WorldsContract:
         groups = (result.rewards, result.ended, result.next_rows, result.truncated_observations, outs)
         episodes = [(each.length, each.counted, each.returns, each.metrics) for each in result.episodes]
         return [array.tobytes() for group in groups for array in group], episodes
+
+
+class ShapingContract(WorldsContract):
+    """What worlds promise beside that offer shaping terms."""
+
+    def test_offers_terms_for_species_that_there_are(self):
+        worlds = self.started(0)
+        assert isinstance(worlds, OffersShaping)
+        assert set(interface_of(worlds).shaping_terms) <= set(worlds.species)
+        assert any(worlds.shaping_terms.values())
+        for terms in worlds.shaping_terms.values():
+            assert len(set(terms)) == len(terms)
+
+    def test_tells_finite_terms_of_every_row_that_acted(self):
+        told = 0
+        for worlds, rows, _, _ in self.play(self.started(0)):
+            for s, name in enumerate(worlds.species):
+                terms = worlds.shaping_terms.get(name, ())
+                if terms:
+                    earned = worlds.shaping(s)
+                    assert (earned.shape, earned.dtype) == ((rows[s], len(terms)), np.float32)
+                    assert np.isfinite(earned).all()
+                    assert np.array_equal(earned, worlds.shaping(s)), "asking must not change the answer"
+                    told += np.count_nonzero(earned)
+        assert told
+
+    def test_whoever_asks_for_terms_changes_nothing(self):
+        worlds = self.started(3)
+        asked = []
+        for _, _, result, _ in self.play(worlds):
+            asked.append(self.seen(worlds, result))
+            for s, name in enumerate(worlds.species):
+                if worlds.shaping_terms.get(name):
+                    worlds.shaping(s)
+        assert asked == self.tape(self.started(3))
+
+
+class ParametersContract(WorldsContract):
+    """What worlds promise beside that offer parameters."""
+
+    def test_offers_parameters_whose_defaults_are_what_is_configured(self):
+        worlds = self.started(3)
+        assert isinstance(worlds, OffersParameters)
+        assert set(interface_of(worlds).parameters) <= set(worlds.species)
+        for species, own in worlds.parameters.items():
+            assert all(each.low <= each.default <= each.high for each in own.values())
+            worlds.set_parameters(species, {name: each.default for name, each in own.items()})
+        assert self.tape(worlds) == self.tape(self.started(3))
+
+    def test_every_parameter_changes_the_worlds_and_outlives_a_reset_and_a_restored_state(self):
+        """D19."""
+        for species, own in self.make_worlds().parameters.items():
+            for name in own:
+                worlds, fresh = self.with_another_value(species, name), self.make_worlds()
+                worlds.reset(3)
+                fresh.set_state(worlds.get_state())
+                went_on = self.tape(worlds)
+                assert went_on != self.tape(self.started(3)), name
+                assert self.tape(fresh) == went_on
+
+    def test_refuses_parameters_that_there_are_not_and_values_out_of_bounds(self):
+        worlds = self.started(3)
+        species, own = next(iter(worlds.parameters.items()))
+        name, parameter = next(iter(own.items()))
+        for wrong in ({"surely_unknown": 1}, {name: parameter.low - 1}, {name: float("nan")}):
+            with pytest.raises(ValueError, match=r"^[^\n]+$"):
+                worlds.set_parameters(species, {name: parameter.low, **wrong})
+        assert self.tape(worlds) == self.tape(self.started(3)), "a refused value must leave no trace"
+
+    def with_another_value(self, species: str, name: str) -> Worlds:
+        worlds = self.started(0)
+        parameter = worlds.parameters[species][name]
+        value = parameter.low if parameter.low != parameter.default else parameter.high
+        worlds.set_parameters(species, {name: value})
+        return worlds

@@ -24,7 +24,7 @@ class Animal:
     def __init__(self, species, number, parent, place, energy, born):
         self.species, self.number, self.parent = species, number, parent
         self.place, self.energy, self.born = place, energy, born
-        self.reward, self.cause = 0.0, None
+        self.reward, self.cause, self.meal = 0.0, None, 0.0
 
 
 class OracleWorld:
@@ -73,7 +73,7 @@ class OracleWorld:
             for animal, action in zip(animals, actions[name], strict=True):
                 wishes[animal] = int(action)
                 animal.energy -= animal.species.decay
-                animal.reward, animal.cause = 0.0, None
+                animal.reward, animal.cause, animal.meal = 0.0, None, 0.0
         for i in range(len(everyone) - 1, 0, -1):
             j = self.random.below(i + 1)
             everyone[i], everyone[j] = everyone[j], everyone[i]
@@ -93,6 +93,7 @@ class OracleWorld:
         for animal in everyone:
             if animal.cause is None and animal.species.role == "prey" and self.grass.get(animal.place, 0) > 0:
                 animal.energy += self.grass[animal.place]
+                animal.meal = self.grass[animal.place]
                 self.grass[animal.place] = 0.0
                 self.counts[animal.species.name]["meals"] += 1
         verdict = 0
@@ -120,6 +121,7 @@ class OracleWorld:
             victim = self.at(each.name, hunter.place) if each.role == "prey" else None
             if victim is not None:
                 hunter.energy += victim.energy
+                hunter.meal = victim.energy
                 self.die(victim, "eaten")
                 self.counts[hunter.species.name]["meals"] += 1
                 return

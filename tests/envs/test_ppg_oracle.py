@@ -53,6 +53,25 @@ def assert_same_outcome(outcome, oracles, verdicts, last_seen):
         assert np.array_equal(outcome.truncated_observations[s], last_seen[s])
 
 
+def assert_same_terms(worlds, oracles):
+    for s, (name, terms) in enumerate(worlds.shaping_terms.items()):
+        expected = [
+            {
+                "catch": float(animal.meal > 0),
+                "graze": float(animal.meal > 0),
+                "energy": np.float32(animal.meal),
+                "survive": float(animal.cause is None),
+                "starved": float(animal.cause == "starved"),
+                "eaten": float(animal.cause == "eaten"),
+            }
+            for oracle in oracles
+            for animal in oracle.acted[name]
+        ]
+        told = worlds.shaping(s)
+        assert told.dtype == np.float32
+        assert told.tolist() == [[row[term] for term in terms] for row in expected]
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_kernel_does_what_the_oracle_does_bit_for_bit(config, seed):
@@ -77,6 +96,7 @@ def test_the_kernel_does_what_the_oracle_does_bit_for_bit(config, seed):
         dtype = worlds.rules.observation_dtype
         expected = [np.array(rows, dtype).reshape(shape) for rows, shape in zip(last_seen, shapes, strict=True)]
         assert_same_outcome(outcome, oracles, verdicts, expected)
+        assert_same_terms(worlds, oracles)
         ended = [oracle for oracle, verdict in zip(oracles, verdicts, strict=True) if verdict]
         assert_same_episodes(outcome.episodes, ended)
         for oracle in ended:

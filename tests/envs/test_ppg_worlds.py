@@ -5,16 +5,16 @@ import pytest
 from ppg_configs import CONFIGS, CROWDED
 
 from envs.predator_prey_grass import parallel_env
-from tests.contracts.worlds import WorldsContract
+from tests.contracts.worlds import ParametersContract, ShapingContract, WorldsContract
 
 SHORT = {"max_steps": 40}
 
 
-class TestWorlds(WorldsContract):
+class TestWorlds(ShapingContract, ParametersContract):
     make_worlds = staticmethod(lambda: parallel_env(**SHORT).batched(5))
 
 
-class TestCrowdedWorlds(WorldsContract):
+class TestCrowdedWorlds(ShapingContract):
     make_worlds = staticmethod(lambda: parallel_env(**CROWDED).batched(4))
     num_steps = 150
 
@@ -37,7 +37,7 @@ def random_actions(worlds, draws):
 def test_worlds_stepped_together_are_the_worlds_stepped_alone(config):
     together = started(4, **CONFIGS[config])
     alone = [parallel_env(**CONFIGS[config]).batched(1) for _ in range(4)]
-    shared = ("totals", "total_steps")
+    shared = ("parameters", "totals", "total_steps")
     for b, world in enumerate(alone):
         world.set_state({name: a if name in shared else a[b : b + 1] for name, a in together.get_state().items()})
     draws = np.random.default_rng(1)

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agents.checks import checked_values
+from agents.ppo.architecture import check_architecture
+from agents.ppo.offered import specs_for
 from agents.ppo.settings import HYPERPARAMETERS
+from agents.ppo.widths import fixed_widths
 from marl_pbt.protocols import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +34,13 @@ def export_policy(policy: PortablePolicy, suffix: str) -> bytes:
         ValueError: Tensors or spaces do not fit the architecture, a hyperparameter is unknown or not legal, what the
             policy answers is not finite, or the file, read back, does not answer as the policy does.
     """
-    checked_values("hyperparameters", policy.hyperparameters, HYPERPARAMETERS)
+    check_architecture(policy.architecture)
+    known = {
+        **HYPERPARAMETERS,
+        **fixed_widths(policy.architecture["net_arch"]),
+        **specs_for(policy.hyperparameters),
+    }
+    checked_values("hyperparameters", policy.hyperparameters, known)
     if suffix == ".zip":
         from agents.ppo.exporting.sb3_zip import sb3_zip
 

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.ppo.architecture import policy_shapes
+from agents.ppo.architecture import NETS, policy_shapes
 from agents.ppo.channels import channels_first_shape, is_transposed_by_sb3
 from agents.ppo.importing.faults import ForeignFileError
 from agents.ppo.settings import ACTIVATIONS
@@ -22,7 +22,6 @@ _DEFAULT_CLASS = "<class 'torch.nn.modules.activation.Tanh'>"
 _FLATTEN = "<class 'stable_baselines3.common.torch_layers.FlattenExtractor'>"
 _REPR = reprlib.Repr()
 _REPR.maxstring = 80
-_HEADS = {"pi": ("mlp_extractor.policy_net", "action_net"), "vf": ("mlp_extractor.value_net", "value_net")}
 
 
 def check_what_it_computes(architecture: Mapping[str, Any], attributes: Mapping[str, Any], key: str) -> None:
@@ -92,7 +91,7 @@ def check_shapes(architecture: Mapping[str, Any], found: Mapping[str, tuple[int,
     Raises:
         ForeignFileError: They differ; says which `net_arch` would fit where that is all.
     """
-    layers = {net: _widths(found, body) for net, (body, _) in _HEADS.items()}
+    layers = {net: _widths(found, body) for net, (body, _) in NETS.items()}
     wanted = policy_shapes({**architecture, "net_arch": layers})
     for fault, names in (
         ("no tensor of an MLP for discrete actions", found.keys() - wanted.keys()),
@@ -115,7 +114,7 @@ def _check_ends(
 ) -> None:
     """Whether it takes in as many numbers and knows as many actions as there are."""
     numbers = math.prod(architecture["observation_shape"])
-    for net, (body, head) in _HEADS.items():
+    for net, (body, head) in NETS.items():
         first = found[f"{body}.0.weight" if layers[net] else f"{head}.weight"]
         if first[-1:] != (numbers,):
             seen = math.prod(first[-1:])
