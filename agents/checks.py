@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NO_WORLDS = "environment: this learner needs one, the config names none"
 # Names that mean something else where a species' name stands: in state (`worlds/…`) or in metrics (`time/…`).
-_RESERVED = ("ecology", "episodes", "rates", "time", "worlds")
+_RESERVED = ("ecology", "episodes", "guests", "rates", "time", "worlds")
 
 
 def unknown(path: str, name: str, known: Iterable[str], what: str) -> str:

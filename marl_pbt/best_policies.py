@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
-from marl_pbt.cross_play.challenge import Challenge
 from marl_pbt.durable import write_durably
 from marl_pbt.member_files import policy_of
 from marl_pbt.run_directory import RunDirectory
@@ -20,7 +19,8 @@ logger = logging.getLogger(__name__)
 class BestPolicies:
     """Replaces a file only by a better one: a higher, finite score of enough episodes.
 
-    Where scores are won against opponents that learn, better is who has won a challenge against the one in the file.
+    Where scores are won against opponents that learn, members replace it themselves, by challenge (see
+    marl_pbt.cross_play), and this only looks.
 
     Args:
         run: Where the files are.
@@ -44,17 +44,14 @@ class BestPolicies:
 
         Args:
             rows: Per species.
-            events: Of that ready point; they tell of challenges.
+            events: Of that ready point; they tell whether there was a challenge.
 
         Returns:
             The species for which it is the best so far.
         """
-        won = {event.policy for event in events if self._is_won(event)}
-        better = [
-            name
-            for name, row in rows.items()
-            if (name in won and row.newest is not None if self._by_challenge else self._is_better(name, row.newest))
-        ]
+        if self._by_challenge:
+            return [event.policy for event in events if "challenge" in event.why and self._is_new(event.policy)]
+        better = [name for name, row in rows.items() if self._is_better(name, row.newest)]
         if not better:
             return []
         row = rows[better[0]]
@@ -77,15 +74,12 @@ class BestPolicies:
         best = self.scores.get(species)
         return best is None or (score.mean > best.mean if self._maximize else score.mean < best.mean)
 
-    def _is_won(self, event: LineageEvent) -> bool:
-        """Whether it tells of a challenge that was won against the one who is still the best."""
-        told = event.why.get("challenge")
-        if event.kind != "ready" or told is None:
-            return False
-        challenge = Challenge.from_json(told)
-        holder = self.holders.get(event.policy)
-        met = None if challenge.incumbent is None else (challenge.incumbent.member, challenge.incumbent.generation)
-        return met == holder and challenge.is_won(self._maximize)
+    def _is_new(self, species: str) -> bool:
+        """Look at the file; whether another policy lies there than before."""
+        before = self.holders.get(species)
+        if self._run.best_policy(species).is_file():
+            self._remember(species)
+        return self.holders.get(species) != before
 
     def _remember(self, species: str) -> None:
         """What lies there from before, so that a resumed run does not replace it by something lower."""

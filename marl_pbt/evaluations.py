@@ -57,7 +57,7 @@ class Verdict:
 
     Attributes:
         word: `evaluating`; or why it is over: `idle` (there was none), `succeeded`, `parent_lost`, `child_lost`,
-            `not_finite`, `not_faster`, `no_overlap`.
+            `not_finite`, `not_faster`, `no_overlap`, `not_promoted`.
         why: Intervals, lead and chance, where curves were compared.
     """
 
@@ -137,7 +137,8 @@ def _weighed(own: BoardRow, child: BoardRow, maximize: bool, max_intervals: int,
         return Verdict("not_faster", why)
     if not is_overlapping and intervals >= max_intervals and not mine.is_above(childs):
         return Verdict("no_overlap", why)
-    return Verdict("evaluating", why)
+    # Who is ahead at the last interval is left one more: it is the child that copies, at a ready point of its own.
+    return Verdict("not_promoted" if intervals > max_intervals else "evaluating", why)
 
 
 def _unchanged(source: Source | None, rows: Rows) -> BoardRow | None:

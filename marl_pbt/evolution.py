@@ -19,6 +19,7 @@ from marl_pbt.streams import stream
 TimeAttr = Literal["agent_steps", "env_steps", "updates", "seconds"]
 Control = Literal["pbt", "random_search", "exploit_only", "explore_only", "nothing"]
 CopyMode = Literal["weights+hyperparameters", "weights", "hyperparameters", "nothing"]
+ExploitUnit = Literal["species", "member"]
 
 DRAWING = ("pbt", "random_search", "exploit_only", "explore_only")
 """Controls whose members start at draws; the others at the learner's own settings."""
@@ -45,6 +46,9 @@ class Evolution:
         explorer: How hyperparameters move in an explore.
         declared: Per species: what may change.
         optimizer_state: What becomes of the optimiser's moments in an exploit.
+        exploit_unit: What is decided and copied as one.
+        meeting_timeout_s: In synchronous mode: who gives no sign of life for so long is not waited for; None: members
+            do not wait for each other.
         deterministic: Nothing that is written tells of the wall clock: the same seed gives the same bytes.
         cards: Per species: what a policy's file says of how to rebuild it, JSON-able.
     """
@@ -60,6 +64,8 @@ class Evolution:
     declared: Mapping[str, tuple[Hyperparameter, ...]]
     optimizer_state: OptimizerState = "reset"
     copied: CopyMode = "weights+hyperparameters"
+    exploit_unit: ExploitUnit = "species"
+    meeting_timeout_s: float | None = None
     deterministic: bool = False
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -82,6 +88,15 @@ class Evolution:
     def copies_hyperparameters(self) -> bool:
         """True where an exploit takes the donor's hyperparameters."""
         return self.copied in ("weights+hyperparameters", "hyperparameters")
+
+    @property
+    def is_synchronous(self) -> bool:
+        """True where all members meet at every ready point."""
+        return self.meeting_timeout_s is not None
+
+    def units(self, species: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """The species, in groups that are decided and copied as one."""
+        return (species,) if self.exploit_unit == "member" else tuple((name,) for name in species)
 
     def progress(self, clocks: Clocks) -> float:
         """The clock that counts."""

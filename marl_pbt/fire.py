@@ -23,6 +23,7 @@ What is different, since everybody decides for himself, from rows alone:
   time: the longer curve counts. Where all are being evaluated it takes any of them, for a member never idles.
 - A success is the child's to see: it copies at its own ready point. The evaluator must then have the better score
   *now*, by the gap of all copies; in the paper the faster one may still be the worse one. So P1 never gets worse by it.
+  One that is ahead by less than the gap would wait for ever: one interval after `max_intervals` it gives up, too.
 - An evaluator whose whole curve is above the child's has succeeded too, whichever of them is the steeper: at equal
   hyperparameters there is nothing that the child could do better. In the paper it must get higher there, too.
 - The evaluator's curve does not become the child's: that begins anew, as after any copy.
@@ -64,7 +65,8 @@ class FIRE:
 
     Attributes:
         roles: Who is what.
-        max_intervals: After so many an evaluator that is not clearly better gives up.
+        max_intervals: After so many an evaluator that is not clearly better gives up, and one interval later whoever
+            nobody has copied.
         p_value: Below it chance is ruled out.
     """
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.decision import Decision, Question, decide
+from marl_pbt.exploit_unit import combined
 from marl_pbt.explore import Change, Experience, Values
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, decode
@@ -34,44 +36,51 @@ class Copied:
     checksum: str
 
 
-def decide_whom_to_follow(member: Member, species: str) -> Decision:
-    """Look at the board and decide, with draws that depend on nothing but the run's seed, the member and the moment."""
-    evolution, policy = member.evolution, member.policies[species]
+def decide_whom_to_follow(member: Member, unit: Sequence[str]) -> Decision:
+    """Look at the board and decide, with draws that depend on nothing but the run's seed, the member and the moment.
+
+    Args:
+        member: Who decides.
+        unit: The species that it decides for as one.
+    """
+    evolution, policies = member.evolution, [member.policies[name] for name in unit]
     if not evolution.exploits:
         return Decision(None, "control")
     progress = evolution.progress(member.clocks)
     if progress >= evolution.stop:
         return Decision(None, "finished")
-    question = Question(member.row(species), others_of(member, species), progress, policy.compared_at)
-    rng = stream(evolution.seed, f"decide/{species}", member.index, member.generation)
+    own = combined([member.row(name) for name in unit])
+    compared_at = max(policy.compared_at for policy in policies)
+    question = Question(own, _others_as_one(member, unit), progress, compared_at)
+    rng = stream(evolution.seed, f"decide/{'+'.join(unit)}", member.index, member.generation)
     decision = decide(question, evolution.rules, rng)
-    policy.compared_at = max(policy.compared_at, decision.compared_at)
-    return decision
+    for policy in policies:
+        policy.compared_at = max(policy.compared_at, decision.compared_at)
+    return decision if len(unit) == 1 else replace(decision, why={"exploit_unit": "member", **decision.why})
 
 
-def copy_donor(member: Member, species: str, decision: Decision) -> tuple[Decision, Copied | None]:
+def copy_donor(member: Member, unit: Sequence[str], decision: Decision) -> tuple[Decision, dict[str, Copied]]:
     """Copy one whole published version of the donor, where there is one that fits; its weights, if weights are copied.
 
     Returns:
-        The decision, without a donor where it was passed over; and what was copied.
+        The decision, without a donor where it was passed over; and what was copied, per species.
     """
     if decision.donor is None:
-        return decision, None
+        return decision, {}
     own, donor = member_name(member.index), member_name(decision.donor.member)
-    data = member.place.board.snapshot(decision.donor.member, member.slot(species))
-    if data is None:
+    copied = _read(member, unit, decision.donor.member)
+    if copied is None:
         logger.warning("%s: donor %s could not be read; passed over", own, donor)
-        return replace(decision, donor=None, reason="donor_unreadable"), None
-    snapshot = decode(data, verify=False)
+        return replace(decision, donor=None, reason="donor_unreadable"), {}
     if member.evolution.copies_weights:
         try:
-            member.learner.adopt(species, snapshot.tensors, member.evolution.optimizer_state)
+            _adopt(member, copied)
         except ValueError as fault:
             logger.warning("%s: donor %s does not fit (%s); passed over", own, donor, fault)
-            return replace(decision, donor=None, reason="donor_does_not_fit"), None
+            return replace(decision, donor=None, reason="donor_does_not_fit"), {}
     own_values = member.evolution.copies_weights and decision.teacher is not None
     why = {**decision.why, "copied": "weights" if own_values else member.evolution.copied}
-    return replace(decision, why=why), Copied(snapshot, f"{zlib.crc32(data):08x}")
+    return replace(decision, why=why), copied
 
 
 def go_on(member: Member, species: str, decision: Decision, copied: Copied | None) -> list[LineageEvent]:
@@ -92,6 +101,33 @@ def go_on(member: Member, species: str, decision: Decision, copied: Copied | Non
     if moves or taken is not None:
         events.append(_change(member, species, taken, moves))
     return events
+
+
+def _read(member: Member, unit: Sequence[str], donor: int) -> dict[str, Copied] | None:
+    """The donor's newest version, of one and the same ready point for all species of the unit; None: not to be had."""
+    copied = {}
+    for name in unit:
+        data = member.place.board.snapshot(donor, member.slot(name))
+        if data is None:
+            return None
+        copied[name] = Copied(decode(data, verify=False), f"{zlib.crc32(data):08x}")
+    return copied if len({each.snapshot.metadata["generation"] for each in copied.values()}) == 1 else None
+
+
+def _adopt(member: Member, copied: Mapping[str, Copied]) -> None:
+    """Take over the weights, of all species or of none.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    before = member.learner.get_state() if len(copied) > 1 else {}
+    for number, (name, each) in enumerate(copied.items()):
+        try:
+            member.learner.adopt(name, each.snapshot.tensors, member.evolution.optimizer_state)
+        except ValueError:
+            if number:
+                member.learner.set_state(before)
+            raise
 
 
 def _taken(member: Member, decision: Decision, copied: Copied) -> tuple[Source, Values] | None:
@@ -146,6 +182,15 @@ def _experience(member: Member, species: str) -> Experience | None:
     others = others_of(member, species)
     gains = [*member.policies[species].gains, *(gain for row in others for gain in row.gains)]
     return Experience(member.generation, gains, [row.hyperparameters for row in others if not row.is_retired])
+
+
+def _others_as_one(member: Member, unit: Sequence[str]) -> list[BoardRow]:
+    """Per other member that can be read whole: its standing with a unit."""
+    rows: dict[int, list[BoardRow]] = {}
+    for name in unit:
+        for row in others_of(member, name):
+            rows.setdefault(row.member, []).append(row)
+    return [combined(each) for each in rows.values() if len(each) == len(unit)]
 
 
 def others_of(member: Member, species: str) -> list[BoardRow]:

@@ -98,7 +98,7 @@ class Launch:
             contextlib.closing(Records(run, plan, resumed_at)) as records,
             contextlib.closing(open_run_log(run.log, records.say)) as log,
         ):
-            for notice in loaded.notices:
+            for notice in (*loaded.notices, *plan.notices):
                 records.say(notice)
             records.say(f"{run.root}: {counted(plan.population, 'member')} on {counted(plan.workers, 'worker')}")
             # In this process, before the workers would all compile the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from marl_pbt.ancestry import RETRACTING, LineageEvent, standing
@@ -27,6 +28,8 @@ class LineageStore:
         if path.is_file():
             _cut_torn_line(path)
         self.events: list[LineageEvent] = read_lineage(path)
+        self._newest_matches: dict[tuple[int, str], int] = {}
+        self._forget_old_matches(0)
         self._unwritten = bytearray()
         self._known = {event.event_id for event in self.events}
         self._file = path.open("ab", buffering=0)
@@ -46,11 +49,27 @@ class LineageStore:
             self.events.append(event)
             # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
             self._unwritten += (event.to_line() + "\n").encode("utf-8", errors="backslashreplace")
+            self._forget_old_matches(len(self.events) - 1)
             if event.kind in RETRACTING:
                 self.events = standing(self.events)
                 self._known = {each.event_id for each in self.events}
+                self._newest_matches.clear()
+                self._forget_old_matches(0)
         self._write()
         return new
+
+    def _forget_old_matches(self, begin: int) -> None:
+        """Matches are the bulk of an event: all of them are on the disk, in memory only each policy's newest."""
+        for place in range(begin, len(self.events)):
+            event = self.events[place]
+            if "matches" not in event.why:
+                continue
+            before = self._newest_matches.get((event.member, event.policy))
+            if before is not None:
+                old = self.events[before]
+                why = {key: value for key, value in old.why.items() if key != "matches"}
+                self.events[before] = replace(old, why=why)
+            self._newest_matches[event.member, event.policy] = place
 
     def _write(self) -> None:
         """Write what waits; what the disk does not take now is tried again with the next event."""

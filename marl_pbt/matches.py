@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pbt.protocols import Episode, Policy, Worlds
+from marl_pbt.protocols import Episode, Policy, UserError, Worlds
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,32 @@ def play(worlds: Worlds, policies: Mapping[str, Policy], seed: int, greedy: bool
     return play_side_by_side(worlds, [policies] * worlds.num_worlds, seed, greedy)
 
 
+class MatchesStoppedError(Exception):
+    """Matches were broken off because somebody wanted it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When matches are not played to their end.
+
+    Attributes:
+        must_stop: Asked every `LOOK_EVERY` env steps.
+        most_steps: Env steps in which every world's episode must end.
+    """
+
+    must_stop: Callable[[], bool]
+    most_steps: int
+
+
+LOOK_EVERY = 50
+
+
 def play_side_by_side(
-    worlds: Worlds, tables: Sequence[Mapping[str, Policy]], seed: int, greedy: bool = False
+    worlds: Worlds,
+    tables: Sequence[Mapping[str, Policy]],
+    seed: int,
+    greedy: bool = False,
+    limits: Limits | None = None,
 ) -> Played:
     """One episode in each world, each with policies of its own.
 
@@ -100,6 +125,11 @@ def play_side_by_side(
         tables: Per world, by species; one and the same policy acts at once in all worlds that it plays in.
         seed: As in `play`.
         greedy: As in `play`.
+        limits: None: every episode is played to its end.
+
+    Raises:
+        MatchesStoppedError: They had to stop.
+        UserError: An episode does not end.
     """
     worlds.reset(seed, in_phase=True)
     rng = np.random.default_rng(seed)
@@ -110,7 +140,11 @@ def play_side_by_side(
     seated = [_Seated.of([table[name] for table in tables]) for name in worlds.species]
     finished: dict[int, Episode] = {}
     agent_steps = 0
-    while len(finished) < worlds.num_worlds:
+    for env_step in itertools.count():
+        if len(finished) == worlds.num_worlds:
+            break
+        if limits is not None and env_step % LOOK_EVERY == 0:
+            _look(limits, env_step)
         actions = []
         for species, players in enumerate(seated):
             rows = worlds.observe(species, buffers[species])
@@ -119,6 +153,15 @@ def play_side_by_side(
         for episode in worlds.step(actions).episodes:
             finished.setdefault(episode.world, episode)  # the first of each world: short ones must not count twice
     return Played(tuple(finished[world] for world in sorted(finished)), agent_steps)
+
+
+def _look(limits: Limits, env_step: int) -> None:
+    if limits.must_stop():
+        raise MatchesStoppedError
+    if env_step >= limits.most_steps:
+        raise UserError(
+            f"an episode does not end within {limits.most_steps} env steps; matches need an environment with a limit"
+        )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.policy_state import PolicyState
-from marl_pbt.protocols import Clocks
+from marl_pbt.protocols import Clocks, DivergedError
 from marl_pbt.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -26,7 +26,21 @@ def checkpoint_of(member: Member) -> Snapshot:
         "published": {name: _policy_metadata(member, name) for name in member.learner.species},
         "events": [event.to_line() for event in member.events],
     }
+    if member.is_waiting:
+        metadata["waiting"] = {
+            "species": member.fault.species if isinstance(member.fault, DivergedError) else None,
+            "fault": None if member.fault is None else str(member.fault),
+        }
     return Snapshot(metadata, member.learner.get_state())
+
+
+def write_checkpoint(member: Member) -> Snapshot:
+    """Write down a ready point, before anybody can copy what came to it."""
+    scores = {name: member.row(name).newest for name in member.learner.species}
+    best = {name: score.mean for name, score in scores.items() if score is not None and score.is_finite}
+    checkpoint = checkpoint_of(member)
+    member.place.checkpoints.write(member.generation, checkpoint, best)
+    return checkpoint
 
 
 def restore(member: Member, checkpoint: Snapshot) -> None:
@@ -39,6 +53,14 @@ def restore(member: Member, checkpoint: Snapshot) -> None:
     rules = member.evolution.score_rules
     member.policies = {name: PolicyState.from_json(data, rules) for name, data in metadata["policies"].items()}
     member.events = tuple(LineageEvent.from_line(line) for line in metadata["events"])
+    waiting = metadata.get("waiting")
+    member.is_waiting = waiting is not None
+    if waiting is not None and waiting["fault"] is not None:
+        species, fault = waiting["species"], waiting["fault"]
+        diverged = species is not None
+        member.fault = (
+            DivergedError(species, fault.removeprefix(f"{species}: ")) if diverged else FloatingPointError(fault)
+        )
 
 
 def policy_of(checkpoint: Snapshot, species: str) -> Snapshot:

@@ -9,13 +9,14 @@ from typing import Any
 
 from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints, Retention
 from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
-from marl_pbt.cross_play.draw import CrossPlayRules
+from marl_pbt.cross_play import planning as cross_play
 from marl_pbt.environments import EnvironmentSource, interface_of, warm_up
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import load_object
 from marl_pbt.judgement import Judge
 from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, WarmsUp, Worlds
+from marl_pbt.protocols.guests import guest_worlds
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape
 from marl_pbt.space_cards import card_of
@@ -66,12 +67,31 @@ class RunPlan:
             raise loaded.placed("learner.settings", fault) from None
         species = interface.species or tuple(description.hyperparameters)
         if config.pbt.fitness == "cross_play" and len(species) < 2:
-            alone = f"fitness: must be own_pair with {species[0]} alone, which has no other species to meet"
+            alone = f"fitness: must be own_pair with {species[0]} alone, and no other species, got cross_play"
             raise loaded.placed("pbt", UserError(alone))
         if config.pbt.cross_play.guest_worlds and not description.hosts_guests:
-            unable = f"cross_play.guest_worlds: must be 0 with {config.learner.make}, whose learners host no guests"
+            unable = (
+                f"cross_play.guest_worlds: must be 0 with {config.learner.make}, whose learners host no guests, "
+                f"got {config.pbt.cross_play.guest_worlds:g}"
+            )
             raise loaded.placed("pbt", UserError(unable))
+        share = config.pbt.cross_play.guest_worlds
+        if share and not guest_worlds(share, section.num_worlds, len(species)):
+            unable = (
+                f"cross_play.guest_worlds: must be 0 or give each of {len(species)} species a guest world and leave "
+                f"one of environment.num_worlds: {section.num_worlds} without guests, got {share:g}"
+            )
+            raise loaded.placed("pbt", UserError(unable))
+        if environment is not None and worlds is not None and config.pbt.fitness == "cross_play":
+            faults = tuple(cross_play.faults_of(config.pbt.cross_play, environment, worlds))
+            if faults:
+                raise loaded.placed("pbt", UserError(*faults))
         return cls(config, environment, worlds, species, description, bind(loaded, description, species))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of what this machine makes of the config, one line each."""
+        return tuple(cross_play.notices_of(self.config.pbt, self.workers))
 
     def warm_up(self) -> None:
         """Compile what is compiled once per machine: the environment's kernel, the learner's."""
@@ -114,11 +134,13 @@ class RunPlan:
             stop=self.config.stop.progress,
             control=pbt.control,
             rules=self.bound.rules,
-            score_rules=ScoreRules(pbt.score_window, pbt.min_episodes, self._cross_play_rules()),
+            score_rules=ScoreRules(pbt.score_window, pbt.min_episodes, cross_play.rules_of(pbt)),
             explorer=self.bound.explorer,
             declared=self.bound.declared,
             optimizer_state=pbt.optimizer_state,
             copied=pbt.copied,
+            exploit_unit=pbt.exploit_unit,
+            meeting_timeout_s=pbt.meeting_timeout_s if pbt.synchronous else None,
             deterministic=self.config.deterministic,
             cards={name: self._card(name) for name in self.species},
         )
@@ -166,20 +188,6 @@ class RunPlan:
         if faults:
             raise UserError(*faults)
         return steps
-
-    def _cross_play_rules(self) -> CrossPlayRules | None:
-        pbt = self.config.pbt
-        if pbt.fitness != "cross_play":
-            return None
-        said = pbt.cross_play
-        return CrossPlayRules(
-            opponents=said.opponents,
-            episodes=said.episodes,
-            past=said.past,
-            ready_points=said.ready_points,
-            kept=said.kept,
-            guest_worlds=said.guest_worlds,
-        )
 
     def _card(self, species: str) -> dict[str, Any]:
         return {

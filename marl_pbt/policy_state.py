@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from marl_pbt.cross_play.draw import CrossPlayRules
-from marl_pbt.cross_play.meetings import Meeting, score_of
+from marl_pbt.cross_play.match import Match, score_of
 from marl_pbt.protocols import FinishedEpisode, HyperparameterValue
 from marl_pbt.standings import (
     GAINS_LENGTH,
@@ -52,7 +52,7 @@ class PolicyState:
         teacher: Whose hyperparameters it took with the parent's weights, where they were another's.
         gains: What its latest intervals brought, oldest first.
         base: `(generation, mean score)` from which the next gain counts; None where there is none.
-        meetings: Where it is scored by cross-play: its matches since its last exploit, of the latest ready points.
+        matches: Where it is scored by cross-play: its matches since its last exploit, of the latest ready points.
     """
 
     rules: ScoreRules
@@ -65,7 +65,7 @@ class PolicyState:
     teacher: Source | None = None
     gains: list[Gain] = field(default_factory=list)
     base: tuple[int, float] | None = None
-    meetings: list[Meeting] = field(default_factory=list)
+    matches: list[Match] = field(default_factory=list)
 
     @classmethod
     def founder_of(cls, member: int, rules: ScoreRules) -> PolicyState:
@@ -78,18 +78,21 @@ class PolicyState:
             episode.returns[species] for episode in episodes if episode.own.get(species, True) and not episode.guest
         )
 
-    def meet(self, meetings: Iterable[Meeting]) -> None:
+    def meet(self, matches: Iterable[Match]) -> None:
         """Take in the matches of a ready point; older ones no longer count."""
         assert self.rules.cross_play is not None
-        self.meetings += meetings
-        newest = max((meeting.generation for meeting in self.meetings), default=0)
+        self.matches += matches
+        newest = max((match.generation for match in self.matches), default=0)
         oldest = newest - self.rules.cross_play.ready_points
-        self.meetings = [meeting for meeting in self.meetings if meeting.generation > oldest]
+        self.matches = [match for match in self.matches if match.generation > oldest]
 
-    def score(self) -> Score | None:
-        """What its episodes so far are worth: those of training, or of matches; None while pending."""
+    def score(self, generation: int) -> Score | None:
+        """What its episodes up to a ready point are worth: of training, or of matches; None while pending."""
         cross_play = self.rules.cross_play
-        return self.window.score() if cross_play is None else score_of(self.meetings, cross_play.least_opponents)
+        if cross_play is None:
+            return self.window.score()
+        has_played = any(match.generation == generation for match in self.matches)
+        return score_of(self.matches, cross_play.least_opponents) if has_played else None
 
     def note_score(self, generation: int, is_sound: bool = True) -> Score | None:
         """Write the score of a ready point into the history; nothing while pending.
@@ -98,7 +101,7 @@ class PolicyState:
             generation: The ready point's.
             is_sound: False where the policy's parameters are not finite: nor is its score, whatever it returned before.
         """
-        score = self.score() if is_sound else Score(math.nan, math.nan, len(self.window))
+        score = self.score(generation) if is_sound else Score(math.nan, math.nan, len(self.window))
         if score is not None:
             self.history = [*self.history, (generation, score)][-HISTORY_LENGTH:]
         return score
@@ -143,7 +146,7 @@ class PolicyState:
             score: Mean score of that version, from which gains count.
         """
         self.window.clear()
-        self.meetings = []
+        self.matches = []
         self.base = None if score is None else (generation, score)
         self.last_exploit = generation
         self.parent = source
@@ -162,7 +165,7 @@ class PolicyState:
             "teacher": None if self.teacher is None else asdict(self.teacher),
             "gains": gains_to_json(self.gains),
             "base": self.base,
-            "meetings": [meeting.to_json() for meeting in self.meetings],
+            "matches": [match.to_json() for match in self.matches],
         }
 
     @classmethod
@@ -181,5 +184,5 @@ class PolicyState:
             teacher=None if data.get("teacher") is None else Source(**data["teacher"]),
             gains=list(gains_from_json(data.get("gains"))),
             base=None if data.get("base") is None else (int(data["base"][0]), float(data["base"][1])),
-            meetings=[Meeting.from_json(each) for each in data.get("meetings", ())],
+            matches=[Match.from_json(each) for each in data.get("matches", ())],
         )

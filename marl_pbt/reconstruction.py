@@ -54,16 +54,18 @@ def needed(turns: Turns, member: int, generation: int) -> dict[int, int]:
         UserError: The lineage does not tell of one of the ready points.
     """
     far: dict[int, int] = {}
-    waiting = [(member, generation)]
+    passed: dict[int, int] = {}
+    waiting = [(member, generation, generation)]
     while waiting:
-        who, until = waiting.pop()
-        for at in range(far.get(who, -1) + 1, until + 1):
+        who, comes_to, passes = waiting.pop()
+        for at in range(passed.get(who, -1) + 1, passes + 1):
             if (who, at) not in turns:
                 raise UserError(f"the lineage does not tell of {member_name(who)}@{at}, so it cannot be lived again")
-            waiting += [
-                (turn.donor.member, turn.donor.generation) for turn in turns[who, at].values() if turn.donor is not None
-            ]
-        far[who] = max(far.get(who, 0), until)
+            donors = (turn.donor for turn in turns[who, at].values() if turn.donor is not None)
+            # What is copied is a donor's version as it came to a ready point, before it copied anybody there itself.
+            waiting += [(donor.member, donor.generation, donor.generation - 1) for donor in donors]
+        far[who] = max(far.get(who, 0), comes_to)
+        passed[who] = max(passed.get(who, -1), passes)
     return far
 
 
@@ -73,19 +75,25 @@ class _Life:
 
     Attributes:
         learner: Its own.
-        generation: Ready points passed.
+        generation: Ready points that it has come to.
+        passed: Ready points that it has passed: it has copied there, if anybody.
         clocks: As it counts them.
-        versions: Its policies at the ready points that somebody copied, by generation and species.
+        versions: Its policies as it came to the ready points where somebody copied them, by generation and species.
+        left: Its policies as it left the ready points that were asked for.
     """
 
     learner: Learner
     generation: int = 0
+    passed: int = 0
     clocks: Clocks = field(default_factory=Clocks)
     versions: dict[tuple[int, str], Tensors] = field(default_factory=dict)
+    left: dict[tuple[int, str], Tensors] = field(default_factory=dict)
 
 
 class Reconstruction:
     """Lives again what a policy needs; one interval after the other, in an order in which donors come first.
+
+    In synchronous mode two members may copy each other at the same ready point, one's fox for the other's hare.
 
     Args:
         turns: What the lineage tells.
@@ -108,7 +116,6 @@ class Reconstruction:
         self._evolution = evolution
         self._build = build
         self._lives: dict[int, _Life] = {}
-        self._wanted: set[tuple[int, int]] = set()
         self._copied = {
             (turn.donor.member, turn.donor.generation, name)
             for at in turns.values()
@@ -117,32 +124,55 @@ class Reconstruction:
         }
 
     def live(self, member: int, generation: int) -> Iterator[tuple[int, int]]:
-        """Bring a member to a generation.
+        """Bring a member past a ready point.
 
         Yields:
             Member and generation after each interval, donors' included.
         """
-        self._wanted.add((member, generation))
-        life = self._lives.get(member) or self._begin(member)
-        is_kept = any((generation, name) in life.versions for name in life.learner.species)
-        if life.generation > generation and not is_kept:
+        life = self._life(member)
+        if life.passed > generation and (generation, life.learner.species[0]) not in life.left:
             raise ValueError(f"{member_name(member)}@{generation}: was passed already; ask for the latest last")
+        yield from self._come_to(member, generation)
+        yield from self._pass(member, generation)
+        for name in life.learner.species:
+            life.left.setdefault((generation, name), life.learner.snapshot(name))
+
+    def _come_to(self, member: int, generation: int) -> Iterator[tuple[int, int]]:
+        """Train until the ready point."""
+        life = self._life(member)
         while life.generation < generation:
-            at = life.generation + 1
-            turn = self._turns[member, at]
-            for each in turn.values():  # before the interval: its donors live on their own
-                if each.donor is not None:
-                    yield from self.live(each.donor.member, each.donor.generation)
+            yield from self._pass(member, life.generation)
             self._train(life)
-            life.generation = at
-            self._pass_ready_point(member, life, turn)
-            yield member, at
+            life.generation += 1
+            for name in life.learner.species:
+                if (member, life.generation, name) in self._copied:
+                    life.versions[life.generation, name] = life.learner.snapshot(name)
+            yield member, life.generation
+
+    def _pass(self, member: int, at: int) -> Iterator[tuple[int, int]]:
+        """Copy what was copied at the ready point, once; whom it was copied from comes that far first."""
+        life = self._life(member)
+        if life.passed >= at:
+            return
+        turn = self._turns[member, at]
+        for each in turn.values():
+            if each.donor is not None:
+                yield from self._come_to(each.donor.member, each.donor.generation)
+        for name in life.learner.species:
+            donor = turn[name].donor
+            if donor is not None:
+                version = self._lives[donor.member].versions[donor.generation, name]
+                life.learner.adopt(name, version, self._evolution.optimizer_state)
+            life.learner.set_hyperparameters(name, turn[name].hyperparameters)
+        life.passed = at
 
     def version(self, member: int, generation: int, species: str) -> Tensors:
         """A member's policy as it left a ready point that `live` was asked for."""
-        return self._lives[member].versions[generation, species]
+        return self._lives[member].left[generation, species]
 
-    def _begin(self, member: int) -> _Life:
+    def _life(self, member: int) -> _Life:
+        if member in self._lives:
+            return self._lives[member]
         life = self._lives[member] = _Life(self._build(member))
         for name, turn in self._turns[member, 0].items():
             life.learner.set_hyperparameters(name, turn.hyperparameters)
@@ -156,14 +186,3 @@ class Reconstruction:
                 life.clocks += life.learner.update().clocks
             except FloatingPointError:  # as then: the member was ready at once
                 return
-
-    def _pass_ready_point(self, member: int, life: _Life, turn: Mapping[str, Turn]) -> None:
-        for name in life.learner.species:
-            donor = turn[name].donor
-            if donor is not None:
-                version = self._lives[donor.member].versions[donor.generation, name]
-                life.learner.adopt(name, version, self._evolution.optimizer_state)
-            life.learner.set_hyperparameters(name, turn[name].hyperparameters)
-        for name in life.learner.species:
-            if (member, life.generation, name) in self._copied or (member, life.generation) in self._wanted:
-                life.versions[life.generation, name] = life.learner.snapshot(name)

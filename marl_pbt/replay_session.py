@@ -57,11 +57,15 @@ class ReplaySession:
         learner = self._learner(seed, 0)
         folder.mkdir(parents=True, exist_ok=True)
         _say([f"{name}: {short_count(each.agent_steps)} agent steps" for name, each in schedules.items()])
-        last = _told_now_and_then(replay(learner, schedules, self._plan.evolution.score_rules))
+        rules = self._plan.evolution.score_rules
+        share = 0.0 if rules.cross_play is None else rules.cross_play.guest_worlds
+        if share:
+            _say([f"guests: left out; in the run they played in {100 * share:.0f} % of the training worlds"])
+        last = _told_now_and_then(replay(learner, schedules, rules))
         for name in schedules:
             path = folder / f"{name}.safetensors"
             write_durably(path, encode(self._written(learner, name, last)))
-            _say([f"{path}: {score_text(last.scores[name])} in training, {self._score_before(name)} in the run"])
+            _say([f"{path}: {score_text(last.scores[name])} in training, {self._score_before(name)}"])
         return 0
 
     def exact(self) -> int:
@@ -124,8 +128,11 @@ class ReplaySession:
         return self._plan.job(self._run.root).learner.build(seed, member)
 
     def _score_before(self, species: str) -> str:
+        """With what it was earned against: a score from matches is no measure for that of a replay, of its own pair."""
         score = self._policies[species].card.score
-        return "no score" if score is None else f"{score['mean']:.1f}"
+        mean = "no score" if score is None else f"{score['mean']:.1f}"
+        is_own_pair = self._plan.evolution.score_rules.cross_play is None
+        return f"{mean} {'in the run' if is_own_pair else 'against others in the run'}"
 
     def _written(self, learner: Learner, species: str, last: Step) -> Snapshot:
         """A policy's file that belongs to no member."""

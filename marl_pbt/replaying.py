@@ -47,7 +47,7 @@ class Step:
     Attributes:
         clocks: Progress, this update included.
         report: What it brought.
-        scores: Per species, of the latest episodes; None while there are too few.
+        scores: Per species, of the latest training episodes of its own pair; None while there are too few.
     """
 
     clocks: Clocks

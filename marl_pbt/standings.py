@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from marl_pbt.protocols import HyperparameterValue
 
@@ -15,6 +15,8 @@ HISTORY_LENGTH = 256
 """Ready points that a row remembers: a straggler this far behind is still compared at equal progress."""
 GAINS_LENGTH = 16
 """Intervals of which a row tells what they gained: with eight members 128 points, in a tenth of what a row may hold."""
+Stage = Literal["training", "waiting", "done"]
+"""What a member does after the ready point that its row tells of; it waits only in synchronous mode."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class BoardRow:
         is_retired: True once the member has failed for good: it counts no more.
         gains: What its latest intervals brought, oldest first: for explorers that learn from all members.
         teacher: Whose hyperparameters it took with the parent's weights, where they were another's.
+        stage: `waiting`: it shows its score, and has not decided yet.
     """
 
     member: int
@@ -171,6 +174,7 @@ class BoardRow:
     is_retired: bool = False
     gains: tuple[Gain, ...] = ()
     teacher: Source | None = None
+    stage: Stage = "training"
 
     def score_at(self, generation: int) -> Score | None:
         """The score at a ready point, whatever policy the member held there; None where there is none."""

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.cross_play.arena import Arena
-from marl_pbt.cross_play.at_ready_point import CrossPlay
+from marl_pbt.cross_play.hall import Hall
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
 from marl_pbt.imports import ensure_rooms_on_path, load_object
+from marl_pbt.meeting_point import MeetingPoint
 from marl_pbt.member import Member, Place
 from marl_pbt.protocols import Board, Interface, Learner, LearnerKind
 from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp
@@ -25,6 +26,8 @@ from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.streams import stream_seed
 from marl_pbt.tasks import Task
 
+GLANCE_S = 0.05
+"""Where all members wait for others: how often the worker looks whether these have come."""
 logger = logging.getLogger(__name__)
 
 
@@ -74,12 +77,21 @@ class WorkerJob:
     retention: Retention
     cross_play: EnvironmentSource | None = None
 
-    def open_cross_play(self) -> CrossPlay | None:
+    def open_hall(self) -> Hall | None:
         """Where the worker's members meet others; they share it."""
         rules = self.evolution.score_rules.cross_play
         if rules is None or self.cross_play is None:
             return None
-        return CrossPlay(rules, Arena(self.cross_play, self.learner.make), RunDirectory(self.run))
+        return Hall(rules, Arena(self.cross_play, self.learner.make, rules.episodes), RunDirectory(self.run))
+
+    def open_meeting_point(self, board: Board) -> MeetingPoint | None:
+        """Where the worker's members wait for others; None where nobody waits."""
+        timeout_s = self.evolution.meeting_timeout_s
+        return (
+            None
+            if timeout_s is None
+            else MeetingPoint(board, self.board.members, len(self.board.snapshot_bytes), timeout_s)
+        )
 
 
 @dataclass(frozen=True)
@@ -124,14 +136,14 @@ class Orders:
         self.must_end = False
         self._tasks: list[Task] = []
 
-    def look(self, wait: bool = False) -> None:
-        """Take in what has come; with `wait`, at least one."""
-        while wait or self._pipe.poll():
+    def look(self, patience_s: float | None = 0.0) -> None:
+        """Take in what has come; where nothing has, wait for something so long at most, for ever with None."""
+        while self._pipe.poll(patience_s):
             try:
                 command: Command = self._pipe.recv()
             except (OSError, EOFError):
                 raise SupervisorGone from None
-            wait = False
+            patience_s = 0.0
             if isinstance(command, Stop):
                 self.must_stop = True
             elif isinstance(command, End):
@@ -165,9 +177,9 @@ def run_worker(pipe: Connection, memory: Any) -> None:
     orders = Orders(pipe)
     tell(pipe, WorkerUp())
     running: list[Member] = []
-    cross_play = job.open_cross_play()
+    hall, meeting_point = job.open_hall(), job.open_meeting_point(board)
     for index in job.members:
-        build = partial(build_member, job, index, board, partial(tell, pipe), orders, cross_play)
+        build = partial(build_member, job, index, board, partial(tell, pipe), orders, hall)
         member = _guarded(build, index, 0, pipe)
         running.append(member)
         tell(pipe, MemberUp(index, member.clocks, member.rows(), member.events))
@@ -175,19 +187,30 @@ def run_worker(pipe: Connection, memory: Any) -> None:
         running.remove(member)
         tell(pipe, MemberDone(member.index))
     while running and not orders.must_stop:
-        member = most_behind(running)
-        passed = _guarded(member.live_one_interval, member.index, member.generation, pipe)
-        if passed and member.is_done:
-            running.remove(member)
-            tell(pipe, MemberDone(member.index))
-        orders.look()
+        next_one = who_goes_on(running, meeting_point)
+        if next_one is not None:
+            passed = _guarded(next_one.live_one_interval, next_one.index, next_one.generation, pipe)
+            if passed and next_one.is_done:
+                running.remove(next_one)
+                tell(pipe, MemberDone(next_one.index))
+        orders.look(GLANCE_S if next_one is None else 0.0)
         if not orders.must_stop:
             orders.do_tasks()
     for member in running:
         tell(pipe, MemberStopped(member.index))
     while not orders.must_end:
-        orders.look(wait=True)
+        orders.look(patience_s=None)
         orders.do_tasks()
+
+
+def who_goes_on(members: list[Member], meeting_point: MeetingPoint | None) -> Member | None:
+    """Who runs next; where members meet, one of those that have come the least far; None where all have to wait."""
+    if meeting_point is None:
+        return most_behind(members)
+    least = min(member.halves for member in members)
+    if meeting_point.must_wait(least):
+        return None
+    return most_behind([member for member in members if member.halves == least])
 
 
 def most_behind(members: list[Member]) -> Member:
@@ -201,7 +224,7 @@ def build_member(
     board: Board,
     tell: Callable[[Report], None],
     orders: Orders,
-    cross_play: CrossPlay | None,
+    hall: Hall | None,
 ) -> Member:
     """Make a member and bring it to where it was."""
 
@@ -213,7 +236,7 @@ def build_member(
     checkpoints = MemberCheckpoints(
         RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
     )
-    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop, cross_play))
+    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop, hall))
     member.start()
     return member
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agents.generators import generator_state, make_generator, restore_generator
 from agents.stretch import Hosted
 from marl_pbt.protocols import TRUNCATED
+from marl_pbt.protocols.guests import guest_worlds
 
 if TYPE_CHECKING:
     from marl_pbt.protocols import Episode, Guest, StepResult, Tensors, Worlds
@@ -54,12 +55,12 @@ class GuestSeats:
         self._trained = np.full(worlds.num_worlds, _NOBODY)
         self._seats: dict[int, _Seat] = {}
         self._interrupted: set[int] = set()
-        self._seen = [np.empty((0, *(worlds.observation_spaces[name].shape or ()))) for name in worlds.species]
+        self._seen = [self._room_for(species, 0) for species in range(len(worlds.species))]
 
     def host(self, guests: Sequence[Guest], share: float) -> None:
         """As in `marl_pbt.protocols.HostsGuests`."""
         worlds, species = self._worlds.num_worlds, len(self._worlds.species)
-        count = round(share * worlds / species) * species if guests else 0
+        count = guest_worlds(share, worlds, species) if guests else 0
         self._guests = tuple(guests)
         self._trained[:] = _NOBODY
         if count:
@@ -81,12 +82,15 @@ class GuestSeats:
 
     def observe(self, species: int) -> NDArray[Any]:
         """The observations of all rows of a species, guests' too: `(rows, *shape)`, until they are observed again."""
-        name, rows = self._worlds.species[species], self._worlds.rows()[species]
+        rows = self._worlds.rows()[species]
         if rows > len(self._seen[species]):
-            space = self._worlds.observation_spaces[name]
-            self._seen[species] = np.empty((2 * rows, *(space.shape or ())), space.dtype)
+            self._seen[species] = self._room_for(species, 2 * rows)
         self._worlds.observe(species, self._seen[species])
         return self._seen[species][:rows]
+
+    def _room_for(self, species: int, rows: int) -> NDArray[Any]:
+        space = self._worlds.observation_spaces[self._worlds.species[species]]
+        return np.empty((rows, *(space.shape or ())), space.dtype)
 
     def act(self, species: int, actions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Let guests choose for the rows that are not one's own, by what `observe` has shown.

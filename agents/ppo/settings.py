@@ -186,7 +186,7 @@ def parse_settings(settings: Mapping[str, Any], interface: Interface) -> PPOSett
         name: _species_settings(_with_offers(name, shared, overrides.get(name, {}), interface))
         for name in interface.species
     }
-    if faults := [fault for name, own in species.items() for fault in _width_faults(name, own)]:
+    if faults := [fault for name, own in species.items() for fault in _width_faults(name, own, overrides)]:
         raise UserError(*faults)
     return PPOSettings(
         species=species,
@@ -256,13 +256,13 @@ def _with_offers(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], i
     }
 
 
-def _width_faults(name: str, settings: SpeciesSettings) -> list[str]:
+def _width_faults(name: str, settings: SpeciesSettings, overrides: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """That the nets may not be as wide as they are to begin with."""
     greatest = max((units for layers in settings.net_arch.values() for units in layers), default=0)
     if settings.max_hidden_units is None or settings.max_hidden_units >= greatest:
         return []
-    most = settings.max_hidden_units
-    return [f"max_hidden_units: must be at least what {name}'s net_arch has, {greatest}, got {most}"]
+    path = f"species.{name}.max_hidden_units" if "max_hidden_units" in overrides.get(name, {}) else "max_hidden_units"
+    return [f"{path}: must be at least {greatest}, as {name}'s net_arch has, got {settings.max_hidden_units}"]
 
 
 def _number_faults(path: str, value: Any, spec: HyperparameterSpec) -> list[str]:

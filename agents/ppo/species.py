@@ -1,50 +1,32 @@
-"""One species' PPO: its policy, its optimiser, its rollout, its hyperparameters in force."""
+"""One species in training: what its PPO sees and does in a rollout, and what it learns from it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.utils import FloatSchedule
 
-from agents.checks import checked_values
-from agents.generators import generator_state, make_generator, restore_generator
-from agents.ppo.architecture import check_tensors, describe_architecture
-from agents.ppo.build import build_ppo
-from agents.ppo.fast.capability import why_not_policy
-from agents.ppo.fast.inference import FastInference
-from agents.ppo.inference import TorchInference
+from agents.ppo.evolving import EvolvingPPO
 from agents.ppo.offered import change_worlds, weights_in
-from agents.ppo.optimizer import forget_moments, read_moments, write_moments
-from agents.ppo.policy import activation_of
-from agents.ppo.settings import SpeciesSettings
 from agents.ppo.updating import learn
-from agents.ppo.widths import resized_policy, widths_in, with_widths
-from agents.tensors import from_values, under, values_in, within
 
 if TYPE_CHECKING:
     import gymnasium
 
     from agents.ppo.buffer import RaggedRolloutBuffer
+    from agents.ppo.fast.inference import FastInference
+    from agents.ppo.fast.ppo import FastPPO
     from agents.ppo.guests import Rows
+    from agents.ppo.inference import TorchInference
     from agents.ppo.policy import DiscretePolicy
-    from agents.ppo.widths import NetArch
+    from agents.ppo.settings import SpeciesSettings
     from marl_pbt.protocols import HyperparameterValue, OptimizerState, Tensors, Worlds
-
-_TRAINED = -1
-"""In place of the seed that weights follow from."""
 
 
 class SpeciesPPO:
     """A `FastPPO` that is fed ragged rows and never sees an environment.
-
-    With another width of a hidden layer, `model`, `policy`, `buffer` and `inference` are other objects, of the new
-    shape: what was learned is carried over, Adam begins without moments. (There is one count of steps for all
-    parameters: a layer that began at zero moments among old ones would make its first steps several times too large.)
 
     Args:
         name: The species.
@@ -62,90 +44,42 @@ class SpeciesPPO:
         device: str,
         seeds: np.random.SeedSequence,
     ) -> None:
-        weight_seeds, draw_seeds = seeds.spawn(2)
-        self.name = name
-        self.rng = make_generator(draw_seeds)
-        self._settings = settings
-        self._spaces = spaces
-        self._device = device
-        self._specs = settings.hyperparameter_specs()
-        self._in_force = {key: spec.default for key, spec in self._specs.items()}
-        self._weight_seed = int(weight_seeds.generate_state(1)[0])
-        self._narrowing_loss = 0.0
-        self._build(with_widths(settings.net_arch, settings, {}))
+        self._ppo = EvolvingPPO(name, settings, spaces, device, seeds)
 
-    def _build(self, net_arch: NetArch) -> None:
-        """Begin anew with these widths and the hyperparameters in force."""
-        values = {name: self._in_force[name] for name in self._settings.hyperparameters}
-        layers = {net: tuple(units) for net, units in net_arch.items()}
-        settings = dataclasses.replace(self._settings, hyperparameters=values, net_arch=layers)
-        self.architecture = describe_architecture(*self._spaces, settings)
-        self.model = build_ppo(settings, self._spaces, self._device, self.rng, max(self._weight_seed, 0))
-        self.policy = cast("DiscretePolicy", self.model.policy)
-        self.buffer = cast("RaggedRolloutBuffer", self.model.rollout_buffer)
-        is_fast = settings.update_path != "sb3" and why_not_policy(self.policy) is None
-        self.inference: FastInference | TorchInference = (
-            FastInference(self.policy, settings.update_path) if is_fast else TorchInference(self.policy)
-        )
-        self._in_force |= widths_in(self._weights(), self._settings)
-        self._put_in_force(values)
+    @property
+    def model(self) -> FastPPO:
+        """Another object after a change of width, as are its policy, its buffer and its inference."""
+        return self._ppo.model
 
-    # -------------------------------------------------------------------------------------- hyperparameters
+    @property
+    def policy(self) -> DiscretePolicy:
+        """The model's."""
+        return self._ppo.policy
 
-    def set_hyperparameters(self, values: Mapping[str, HyperparameterValue]) -> None:
-        """Put values in force before the next optimiser step, all or none.
+    @property
+    def buffer(self) -> RaggedRolloutBuffer:
+        """The model's: the rollout."""
+        return self._ppo.buffer
 
-        Another width of a hidden layer keeps the function (wider) or as much of it as it can (narrower). Before the
-        first update there is nothing to keep: the weights are then those of a learner built with that width.
+    @property
+    def inference(self) -> FastInference | TorchInference:
+        """How the policy is asked in a rollout."""
+        return self._ppo.inference
 
-        Raises:
-            ValueError: A name is unknown or a value is not legal.
-        """
-        checked = checked_values(self.name, values, self._specs)
-        self._in_force |= checked
-        self._put_in_force(checked)
-        net_arch = with_widths(self.architecture["net_arch"], self._settings, checked)
-        if net_arch != self.architecture["net_arch"]:
-            self._reshape(net_arch)
+    @property
+    def architecture(self) -> Mapping[str, Any]:
+        """What rebuilds the policy, at the widths that it has now."""
+        return self._ppo.architecture
 
-    def _reshape(self, net_arch: NetArch) -> None:
-        weights = self._weights()
-        self._build(net_arch)
-        if self._weight_seed == _TRAINED:
-            activation = activation_of(self._settings.activation)
-            weights, lost = resized_policy(weights, net_arch, self.rng, activation)
-            self._narrowing_loss = max(self._narrowing_loss, lost)
-            self._put(weights)
-
-    def _put_in_force(self, values: Mapping[str, HyperparameterValue]) -> None:
-        """Hand legal values to whoever uses them; widths are seen to elsewhere."""
-        for name, value in values.items():
-            if name == "learning_rate":
-                self._set_learning_rate(float(value))
-            elif name == "clip_range":
-                self.model.clip_range = FloatSchedule(float(value))
-            elif name != "reward_scale" and name in self._settings.hyperparameters:
-                setattr(self.model, name, value)
-                if name in ("gamma", "gae_lambda"):
-                    setattr(self.buffer, name, value)
-
-    def get_hyperparameters(self) -> dict[str, HyperparameterValue]:
-        """All values in force."""
-        return dict(self._in_force)
-
-    def _set_learning_rate(self, learning_rate: float) -> None:
-        # `PPO.train()` writes the schedule's value into the groups; whoever looks at the groups before sees it too.
-        self.model.learning_rate = learning_rate
-        self.model.lr_schedule = FloatSchedule(learning_rate)
-        for group in self.policy.optimizer.param_groups:
-            group["lr"] = learning_rate
-
-    # ----------------------------------------------------------------------------------------- one rollout
+    @property
+    def rng(self) -> np.random.Generator:
+        """Of its actions and minibatches."""
+        return self._ppo.rng
 
     def open_rollout(self, worlds: Worlds) -> None:
         """Drop what is there, and what an update that failed left behind; go by all values as they are now."""
-        change_worlds(worlds, self.name, self._in_force)
-        self._reward_weights = weights_in(self._in_force)
+        change_worlds(worlds, self._ppo.name, self._ppo.in_force)
+        self._reward_weights = weights_in(self._ppo.in_force)
         self.buffer.reset()
         self.inference.begin()
 
@@ -173,7 +107,7 @@ class SpeciesPPO:
         if self._reward_weights is not None:
             rewards = rewards + tell_terms() @ self._reward_weights
         self.buffer.reward(
-            rewards * np.float32(self._in_force["reward_scale"]),
+            rewards * np.float32(self._ppo.in_force["reward_scale"]),
             brought.ended,
             brought.next_rows,
             self.inference.values(brought.truncated_observations),
@@ -198,72 +132,34 @@ class SpeciesPPO:
         """
         if self.buffer.size() == 0:
             return {}
-        self._weight_seed = _TRAINED
-        metrics = learn(self.name, self.model)
-        if self._narrowing_loss:
-            metrics[f"{self.name}/narrowing_loss"] = self._narrowing_loss
-            self._narrowing_loss = 0.0
+        self._ppo.mark_trained()
+        metrics = learn(self._ppo.name, self.model)
+        if lost := self._ppo.tell_narrowing_loss():
+            metrics[f"{self._ppo.name}/narrowing_loss"] = lost
         return metrics
 
-    # ----------------------------------------------------------------------------------------------- state
+    # ------------------------------------------------------------------- what PBT asks for, see `EvolvingPPO`
+
+    def set_hyperparameters(self, values: Mapping[str, HyperparameterValue]) -> None:
+        """Put values in force before the next optimiser step, or raise ValueError and change nothing."""
+        self._ppo.set_hyperparameters(values)
+
+    def get_hyperparameters(self) -> dict[str, HyperparameterValue]:
+        """All values in force."""
+        return dict(self._ppo.in_force)
 
     def snapshot(self) -> Tensors:
         """`policy/…` and `optimizer/…`, as copies."""
-        return under("policy", self._weights()) | under("optimizer", read_moments(self.policy))
-
-    def _weights(self) -> Tensors:
-        named = self.policy.named_parameters()
-        return {name: parameter.detach().cpu().numpy().copy() for name, parameter in named}
-
-    @torch.no_grad()
-    def _put(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """In place: the optimiser stays bound to the same parameters."""
-        for name, parameter in self.policy.named_parameters():
-            parameter.copy_(torch.tensor(weights[name]))
+        return self._ppo.snapshot()
 
     def adopt(self, tensors: Mapping[str, NDArray[Any]], optimizer_state: OptimizerState) -> None:
-        """Take over a snapshot and its widths, which are in force from then on.
-
-        To stay at one's own widths, set them back afterwards. Where widths differ, there are no moments of one's own to
-        `keep`.
-
-        Raises:
-            ValueError: The tensors do not fit the architecture at any legal width or are not finite; nothing has
-                changed.
-        """
-        levels = ("policy", "optimizer") if optimizer_state == "donor" else ("policy",)
-        weights = within("policy", tensors)
-        widths = checked_values(self.name, widths_in(weights, self._settings), self._specs)
-        net_arch = with_widths(self.architecture["net_arch"], self._settings, widths)
-        check_tensors({**self.architecture, "net_arch": net_arch}, tensors, levels)
-        self._weight_seed, self._narrowing_loss = _TRAINED, 0.0
-        if net_arch != self.architecture["net_arch"]:
-            self._build(net_arch)
-        self._put(weights)
-        if optimizer_state == "donor":
-            write_moments(self.policy, within("optimizer", tensors))
-        elif optimizer_state == "reset":
-            forget_moments(self.policy)
+        """Take over a snapshot and its widths, or raise ValueError and change nothing."""
+        self._ppo.adopt(tensors, optimizer_state)
 
     def get_state(self) -> Tensors:
-        """`snapshot`, the generator, the hyperparameters in force, but for widths: shapes tell them; what remains."""
-        widths = self._settings.layers_by_width()
-        values = {name: value for name, value in self._in_force.items() if name not in widths}
-        return {
-            **self.snapshot(),
-            **from_values(values),
-            "generator": generator_state(self.rng),
-            "weight_seed": np.array(self._weight_seed, np.int64),
-            "narrowing_loss": np.array(self._narrowing_loss),
-        }
+        """Everything that another one of the same settings needs to go on as this one."""
+        return self._ppo.get_state()
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `get_state`.
-
-        Raises:
-            ValueError: The state does not fit.
-        """
-        self.adopt(state, "donor")
-        self.set_hyperparameters(values_in(state))
-        restore_generator(self.rng, state["generator"])
-        self._weight_seed, self._narrowing_loss = int(state["weight_seed"]), float(state["narrowing_loss"])
+        """Go on from `get_state`; ValueError where it does not fit."""
+        self._ppo.set_state(state)

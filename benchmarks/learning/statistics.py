@@ -41,13 +41,14 @@ class Interval:
 
 
 def iqm(values: ArrayLike) -> Floats:
-    """The mean along the last axis without the ⌊n/4⌋ smallest and the ⌊n/4⌋ largest; NaN without values."""
+    """The mean along the last axis without the ⌊n/4⌋ smallest and as many largest; NaN without values or with a NaN."""
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
     n = ordered.shape[-1]
     if n == 0:
         return np.full(ordered.shape[:-1], np.nan)
     cut = n // 4
-    return np.asarray(ordered[..., cut : n - cut].mean(axis=-1))
+    middle = ordered[..., cut : n - cut].mean(axis=-1)
+    return np.where(np.isnan(ordered[..., -1]), np.nan, middle)  # NaN is sorted last, and would be cut off
 
 
 def estimate(values: ArrayLike) -> Interval:
@@ -73,7 +74,8 @@ def difference(ours: ArrayLike, theirs: ArrayLike) -> Interval:
 def improvement(ours: ArrayLike, theirs: ArrayLike) -> Interval:
     """How likely a run of ours is better than one of theirs, equal ones counting half (Mann and Whitney's U over n²).
 
-    Each of ours is compared with each of theirs; seeds are resampled for both together, as they share their draws.
+    Each of ours is compared with each of theirs; the seeds of ours and of theirs are resampled apart, as in the paper.
+    Drawn together, pairs of the same seed would count more in a resample than in the value.
 
     Args:
         ours: One value per seed.
@@ -85,7 +87,7 @@ def improvement(ours: ArrayLike, theirs: ArrayLike) -> Interval:
     one, other = _pairs(ours, theirs)
     gaps = one[:, None] - other[None, :]
     wins = np.where(np.isnan(gaps), np.nan, (gaps > 0) + 0.5 * (gaps == 0))
-    return _interval(len(one), lambda drawn: wins[drawn[..., :, None], drawn[..., None, :]].mean(axis=(-2, -1)))
+    return _interval(len(one), lambda of_one, of_other: _mean_of(wins, of_one, of_other), arms=2)
 
 
 def _pairs(ours: ArrayLike, theirs: ArrayLike) -> tuple[Floats, Floats]:
@@ -95,14 +97,19 @@ def _pairs(ours: ArrayLike, theirs: ArrayLike) -> tuple[Floats, Floats]:
     return one, other
 
 
-def _interval(n: int, statistic: Callable[[NDArray[np.int64]], Floats]) -> Interval:
-    """Of a statistic of drawn seeds `(…, n)`."""
+def _mean_of(wins: Floats, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+    return np.asarray(wins[rows[..., :, None], columns[..., None, :]].mean(axis=(-2, -1)))
+
+
+def _interval(n: int, statistic: Callable[..., Floats], arms: int = 1) -> Interval:
+    """Of a statistic of drawn seeds `(…, n)`, drawn for each arm apart."""
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
-    value = float(statistic(np.arange(n)))
+    value = float(statistic(*[np.arange(n)] * arms))
     if n == 1:
         return Interval(value, np.nan, np.nan, 1)
-    drawn = statistic(np.random.default_rng(0).integers(n, size=(DRAWS, n)))
+    rng = np.random.default_rng(0)
+    drawn = statistic(*(rng.integers(n, size=(DRAWS, n)) for _ in range(arms)))
     # No straight line between neighbours: one of them may be infinite.
     low, high = np.quantile(drawn, LEVELS, method="inverted_cdf")
     return Interval(value, float(low), float(high), n)

@@ -19,6 +19,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "perturbation_interval": ("interval",),
     "quantile_fraction": ("quantile_bottom", "quantile_top"),
     "reward_attr": ("metric",),
+    "synch": ("synchronous",),
 }
 """Ray Tune's name → ours, under `pbt`."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, WithJsonSchema
 
+from marl_pbt.config.cross_play import CrossPlaySection
 from marl_pbt.config.distributions import RANGES, Declaration
 from marl_pbt.config.faults import Fault, shown
 from marl_pbt.config.sections import Count, NotNegative, Number, Positive, Section, Share, broken, wrong
@@ -110,22 +111,6 @@ class MinGap(Section):
     standard_errors: NotNegative = Field(default=1.0, description="in pooled standard errors; 0: off")
 
 
-class CrossPlaySection(Section):
-    """How `fitness: cross_play` scores policies: in matches at ready points, against other members' policies."""
-
-    opponents: Count = Field(default=6, description="other members' policies that are met at a ready point")
-    episodes: Count = Field(default=1, description="with each of them")
-    past: Share = Field(default=0.25, description="share of the opponents that is older than the others")
-    ready_points: Count = Field(default=2, description="the latest this many, since an exploit, make the score")
-    kept: Annotated[int, Number(low=0, whole=True)] = Field(
-        default=4, description="older versions of each member that stay in the archive"
-    )
-    guest_worlds: Annotated[float, Number(low=0, high=1, high_is_open=True)] = Field(
-        default=0.0, description="share of the training worlds where one species trains and guests play the others"
-    )
-    config: Settings = Field(default_factory=dict, description="changes to environment.config in matches")
-
-
 class PBTSection(Section):
     """Population Based Training: who copies whom, when, and what moves."""
 
@@ -139,6 +124,10 @@ class PBTSection(Section):
         default="agent_steps", description="the clock that intervals are measured in"
     )
     interval: Positive = Field(description="progress between two ready points")
+    synchronous: StrictBool = Field(default=False, description="true: all members meet at every ready point")
+    meeting_timeout_s: Positive = Field(
+        default=120.0, description="synchronous: who gives no sign of life for so long is not waited for"
+    )
     burn_in: NotNegative | None = Field(default=None, description="progress before the first exploit; null: interval")
     metric: Literal["episode_return_mean"] = Field(default="episode_return_mean", description="what is ranked")
     mode: Literal["max", "min"] = Field(default="max", description="whether more is better")
@@ -182,7 +171,9 @@ class PBTSection(Section):
     sub_populations: SubPopulations | None = Field(
         default=None, description="parts of the population that decide apart from each other; null: all with all"
     )
-    exploit_unit: Literal["species"] = Field(default="species", description="what is copied as one")
+    exploit_unit: Literal["species", "member"] = Field(
+        default="species", description="what is copied as one; a member's score is the sum of its species'"
+    )
     fitness: Literal["own_pair", "cross_play"] = Field(
         default="own_pair",
         description="a species is scored in its member's own training episodes, or in matches against other members'",
@@ -198,15 +189,18 @@ class PBTSection(Section):
     def broken_rules(self) -> Iterator[Fault]:
         """Clocks that count are whole numbers; a window must hold the episodes that a score needs."""
         if self.fitness != "cross_play" and self.cross_play.guest_worlds:
-            yield Fault("cross_play.guest_worlds", f"must be 0 with fitness: {self.fitness}, which knows no opponents")
+            share = self.cross_play.guest_worlds
+            yield Fault("cross_play.guest_worlds", f"must be 0 with fitness: {self.fitness}, got {share:g}")
         if self.fitness == "cross_play" and self.population < 2:
-            yield Fault("fitness", f"must be own_pair with {self.population} member, who meets nobody")
+            yield Fault("fitness", f"must be own_pair with {self.population} member, got cross_play")
         for key, value in (("interval", self.interval), ("burn_in", self.burn_in or 0)):
             yield from broken_clock(self.time_attr, key, value)
         if self.sub_populations is not None:
             yield from self.sub_populations.misfits(self.population, self.quantile_bottom)
             if self.copied != "weights+hyperparameters":
                 yield Fault("copy", f"must be weights+hyperparameters with sub_populations, got {self.copied}")
+            if self.exploit_unit != "species":
+                yield Fault("exploit_unit", f"must be species with sub_populations, got {self.exploit_unit}")
         if self.score_window < self.min_episodes:
             yield Fault("score_window", f"must be at least min_episodes ({self.min_episodes}), got {self.score_window}")
 
@@ -260,7 +254,7 @@ class RunConfig(Section):
         """Clocks that count are whole numbers; what is to be repeated cannot hang on how fast the machine was."""
         yield from broken_clock(self.pbt.time_attr, "stop.progress", self.stop.progress)
         if self.pbt.fitness == "cross_play" and self.environment.make is None:
-            yield Fault("pbt.fitness", "must be own_pair without environment.make: there is nowhere to meet others")
+            yield Fault("pbt.fitness", "must be own_pair without environment.make, got cross_play")
         if self.deterministic and self.pbt.time_attr == "seconds":
             yield Fault("deterministic", "must be false with pbt.time_attr: seconds, which nobody can repeat, got true")
         if self.deterministic and self.workers not in (None, 1):

@@ -3,111 +3,64 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marl_pbt.cross_play.archive import Archive
-from marl_pbt.cross_play.arena import Arena, Team
 from marl_pbt.cross_play.challenge import Challenge, leads
-from marl_pbt.cross_play.draw import CrossPlayRules, drawn
-from marl_pbt.cross_play.meetings import Opponent, score_of
 from marl_pbt.following import others_of
+from marl_pbt.matches import MatchesStoppedError
 from marl_pbt.protocols import Guest, HostsGuests, Policy
-from marl_pbt.run_directory import RunDirectory
-from marl_pbt.snapshot import Snapshot, SnapshotError, decode
-from marl_pbt.standings import Score, Source
+from marl_pbt.snapshot import Snapshot
+from marl_pbt.standings import Score
 from marl_pbt.streams import stream_seed
 
 if TYPE_CHECKING:
+    from marl_pbt.cross_play.hall import Hall
     from marl_pbt.member import Member
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class CrossPlay:
-    """Where a worker's members meet others.
-
-    Attributes:
-        rules: How they are scored.
-        arena: Where matches are played.
-        run: Where past policies and the best ones lie.
-    """
-
-    rules: CrossPlayRules
-    arena: Arena
-    run: RunDirectory
-
-    @property
-    def archive(self) -> Archive:
-        """Of the run."""
-        return Archive(self.run.archive, self.rules.kept)
-
-    def teams(self, member: Member, ready_point: int) -> list[Team]:
-        """Whom its policies meet at a ready point of its; without those that cannot be read or cannot play."""
-        species = member.learner.species
-        entries = self.archive.entries(species)
-        found = []
-        for opponent in drawn(self.rules, member.evolution.seed, member.index, ready_point, entries):
-            snapshots = self._read(species, opponent)
-            team = self.arena.team(opponent, snapshots) if snapshots is not None else None
-            if team is not None:
-                found.append(team)
-        return found
-
-    def own(self, member: Member, species: str) -> Policy:
-        """The policy as it is now; ValueError where it is not finite."""
-        return self.arena.policy(species, member.card(species), member.learner.snapshot(species))
-
-    def incumbent(self, species: str) -> tuple[Source, Policy] | None:
-        """The best policy so far; None where there is none, or none that can be read."""
-        path: Path = self.run.best_policy(species)
-        try:
-            snapshot = decode(path.read_bytes())
-            source = Source(snapshot.metadata["member"], snapshot.metadata["generation"])
-            return source, self.arena.policy(species, snapshot.metadata, snapshot.tensors)
-        except FileNotFoundError:
-            return None
-        except (OSError, SnapshotError, KeyError, ValueError) as fault:
-            logger.warning("%s: %s; nobody can challenge it", path, fault)
-            return None
-
-    def _read(self, species: Sequence[str], opponent: Opponent) -> dict[str, bytes] | None:
-        try:
-            return {name: self.archive.read(name, opponent.member, opponent.generation) for name in species}
-        except OSError as fault:  # its member has let it go just now
-            logger.info("%s cannot be met: %s", opponent, fault)
-            return None
-
-
 def invite_guests(member: Member) -> None:
     """Let those whom its policies will meet at the next ready point play in some of its training worlds until then."""
-    cross_play = member.place.cross_play
-    if cross_play is None or not cross_play.rules.guest_worlds or not isinstance(member.learner, HostsGuests):
+    hall = member.place.hall
+    if hall is None or not hall.rules.guest_worlds or not isinstance(member.learner, HostsGuests):
         return
-    teams = cross_play.teams(member, member.generation + 1)
+    teams = hall.teams(member, member.generation + 1)
     guests = [Guest(str(team.opponent), team.policies) for team in teams]
-    member.learner.host(guests, cross_play.rules.guest_worlds)
+    member.learner.host(guests, hall.rules.guest_worlds)
 
 
-def play_matches(member: Member, sound: Sequence[str]) -> None:
+def play_matches(member: Member, sound: Sequence[str]) -> list[str]:
     """Let the policies of a ready point meet others; they are scored by it.
+
+    A member that is told to stop breaks them off and has no score at this ready point.
 
     Args:
         member: Whose.
         sound: The species whose parameters are finite; the others meet nobody.
+
+    Returns:
+        Those of them that can play: finite weights may still be too large for it.
     """
-    cross_play = member.place.cross_play
-    if cross_play is None:
-        return
-    own = {name: cross_play.own(member, name) for name in sound}
+    hall = member.place.hall
+    if hall is None:
+        return list(sound)
+    own: dict[str, Policy] = {}
+    for name in sound:
+        try:
+            own[name] = hall.own(member, name)
+        except ValueError as fault:
+            logger.warning("member %d: %s cannot play: %s", member.index, name, fault)
     seed = stream_seed(member.evolution.seed, "cross_play", generation=member.generation)
-    teams, episodes = cross_play.teams(member, member.generation), cross_play.rules.episodes
-    for name, meetings in cross_play.arena.meet(own, member.generation, teams, episodes, seed).items():
-        member.policies[name].meet(meetings)
+    teams = hall.teams(member, member.generation)
+    try:
+        matches = hall.arena.meet(own, member.generation, teams, seed, member.place.must_stop)
+    except MatchesStoppedError:
+        return list(own)
+    for name, played in matches.items():
+        member.policies[name].meet(played)
+    return list(own)
 
 
 def matches_told(member: Member, species: str, score: Score | None) -> dict[str, Any]:
@@ -118,45 +71,67 @@ def matches_told(member: Member, species: str, score: Score | None) -> dict[str,
         species: Which policy.
         score: Its score.
     """
-    cross_play = member.place.cross_play
-    if cross_play is None:
+    hall = member.place.hall
+    if hall is None:
         return {}
     policy = member.policies[species]
     own_pair = policy.window.score()
+    played = [each for each in policy.matches if each.generation == member.generation]
+    lags = [member.generation - 1 - each.opponent.generation for each in played if not each.opponent.is_past]
     told: dict[str, Any] = {
-        "matches": [each.to_json() for each in policy.meetings if each.generation == member.generation],
+        "matches": [each.to_json() for each in played],
+        "opponents_lag": sum(lags) / len(lags) if lags else None,
         "own_pair": None if own_pair is None else own_pair.to_json(),
     }
     if leads(score, others_of(member, species), member.evolution.rules.maximize):
-        challenge = _challenge(cross_play, member, species)
+        challenge = _challenge(hall, member, species)
         told |= {} if challenge is None else {"challenge": challenge.to_json()}
     return told
 
 
 def leave_policies(member: Member, policies: Mapping[str, Snapshot]) -> None:
-    """Leave the policies of a ready point, or of the start, for others; a full disk costs nobody the training."""
-    cross_play = member.place.cross_play
-    if cross_play is None or not policies:
+    """Leave the policies of a ready point, or of the start, for others; and as the best so far, where one has won.
+
+    A full disk costs nobody the training.
+    """
+    hall = member.place.hall
+    if hall is None or not policies:
         return
     try:
-        cross_play.archive.add(member.index, member.generation, policies)
+        hall.archive.add(member.index, member.generation, policies)
+        for event in member.events:
+            told = event.why.get("challenge")
+            if event.kind != "ready" or told is None or member.policies[event.policy].last_exploit == member.generation:
+                continue
+            challenge = Challenge.from_json(told)
+            if challenge.is_won(member.evolution.rules.maximize):
+                hall.crown(event.policy, challenge.incumbent, policies[event.policy])
     except OSError as fault:
         logger.warning("member %d leaves no policies for others to meet: %s", member.index, fault)
 
 
-def _challenge(cross_play: CrossPlay, member: Member, species: str) -> Challenge | None:
-    """Meet the same opponents as the best so far does, in the same new episodes; None if there is nothing to tell."""
-    incumbent = cross_play.incumbent(species)
+def _challenge(hall: Hall, member: Member, species: str) -> Challenge | None:
+    """Meet the same opponents as the best so far does, in the same new episodes; None if there is nothing to tell.
+
+    Neither of the two meets partners of its own.
+    """
+    found, score = hall.incumbent(species), member.policies[species].score(member.generation)
+    if found is None:
+        return None if score is None else Challenge(None, score.mean)
+    incumbent, policy = found
     seed = stream_seed(member.evolution.seed, "challenge", generation=member.generation)
-    teams = cross_play.teams(member, member.generation)
-
-    def mean(policy: Policy) -> float:
-        met = cross_play.arena.meet({species: policy}, member.generation, teams, cross_play.rules.episodes, seed)
-        score = score_of(met[species], 1)
-        return math.nan if score is None else score.mean
-
-    own = mean(cross_play.own(member, species))
-    theirs = None if incumbent is None else mean(incumbent[1])
-    if not math.isfinite(own) or (theirs is not None and not math.isfinite(theirs)):
+    teams = hall.teams(member, member.generation)
+    strangers = [team for team in teams if team.opponent.member != incumbent.member]
+    if len(strangers) >= hall.rules.least_opponents:  # else the population is too small to be so strict
+        teams = strangers
+    if not teams:
         return None
-    return Challenge(None if incumbent is None else incumbent[0], own, theirs)
+    try:
+        own, theirs = (
+            hall.arena.meet({species: each}, member.generation, teams, seed, member.place.must_stop)[species]
+            for each in (hall.own(member, species), policy)
+        )
+    except MatchesStoppedError:
+        return None
+    challenge = Challenge.between(incumbent, own, theirs)
+    return challenge if challenge.is_finite else None

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pbt.ancestry import LineageEvent
-from marl_pbt.cross_play.meetings import Meeting
+from marl_pbt.cross_play.match import Match
 from marl_pbt.league.heat_map import HeatMap
 from marl_pbt.run_directory import member_name
+
+MOST_FITTED, MOST_DRAWN = 64, 128
+"""Members up to which a table is fitted, and drawn: both are done while nobody else is listened to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class Table:
 
     @property
     def coadaptation_gap(self) -> float:
-        """By how much policies do better beside their own partner than against others; NaN where unknown."""
+        """By how much more policies return beside their own partner than against others; NaN where unknown."""
         own = np.diag(self.means)
         others = self.means.copy()
         np.fill_diagonal(others, np.nan)
@@ -57,12 +60,14 @@ class Table:
 
     @property
     def intransitivity(self) -> float:
-        """Share of the table's variation that no single number per policy and per opponent can say; NaN if too few.
+        """Share of the table's variation that no single number per policy and per opponent can say; NaN where untold.
 
         See `marl_pbt.league.intransitivity`; single episodes are noisy, and noise counts as cyclic here.
         """
         from marl_pbt.league.intransitivity import intransitivity  # imports scipy
 
+        if len(self.means) > MOST_FITTED:
+            return math.nan
         others = self.means.copy()
         np.fill_diagonal(others, np.nan)
         rows, columns = (np.isfinite(others).any(axis=axis).sum() for axis in (1, 0))
@@ -80,7 +85,7 @@ class RunningPayoffs:
 
     def __init__(self, population: int) -> None:
         self._population = population
-        self._met: dict[str, dict[tuple[int, int], Meeting]] = {}
+        self._met: dict[str, dict[tuple[int, int], Match]] = {}
         self._own: dict[str, dict[int, tuple[float, float]]] = {}
         self._versions: dict[str, dict[int, int]] = {}
 
@@ -91,25 +96,25 @@ class RunningPayoffs:
                 continue
             met = self._met.setdefault(event.policy, {})
             for told in event.why["matches"]:
-                meeting = Meeting.from_json(told)
-                if not meeting.opponent.is_past:
-                    met[event.member, meeting.opponent.member] = meeting
+                match = Match.from_json(told)
+                if not match.opponent.is_past:
+                    met[event.member, match.opponent.member] = match
             own = event.why["own_pair"]
             if own is not None and own["mean"] is not None:
                 self._own.setdefault(event.policy, {})[event.member] = (own["mean"], own["standard_error"])
             self._versions.setdefault(event.policy, {})[event.member] = event.generation
 
     def table(self, species: str) -> Table | None:
-        """The table of a species; None before anybody has met."""
+        """The table of a species; None before anybody has met, and where it would be too large to be read."""
         met = self._met.get(species)
-        if not met:
+        if not met or self._population > MOST_DRAWN:
             return None
         means = np.full((self._population, self._population), np.nan)
         errors = means.copy()
-        for place, meeting in met.items():
-            means[place] = meeting.mean
-            if len(meeting.returns) > 1:
-                errors[place] = float(np.std(meeting.returns, ddof=1)) / math.sqrt(len(meeting.returns))
+        for place, match in met.items():
+            means[place] = match.mean
+            if len(match.returns) > 1:
+                errors[place] = float(np.std(match.returns, ddof=1)) / math.sqrt(len(match.returns))
         for member, (mean, error) in self._own.get(species, {}).items():
             means[member, member], errors[member, member] = mean, error
         return Table(means, errors, dict(self._versions.get(species, {})))

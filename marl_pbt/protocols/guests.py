@@ -34,5 +34,18 @@ class HostsGuests(Protocol):
 
         Args:
             guests: One is drawn per episode; none: everybody plays itself again.
-            share: Of the worlds, in [0, 1), evenly among the species and the worlds.
+            share: Of the worlds, in [0, 1), evenly among the species and the worlds; `guest_worlds` says how many.
         """
+
+
+def guest_worlds(share: float, worlds: int, species: int) -> int:
+    """How many training worlds are guest worlds: what is nearest to the share, as many for each species.
+
+    One world at least stays without guests, for a learner's own pair to play in. So it may be 0 for a share above 0.
+
+    Args:
+        share: Of the worlds, in [0, 1).
+        worlds: All of a learner's.
+        species: Of the worlds, at least one.
+    """
+    return species * min(round(share * worlds / species), (worlds - 1) // species)

@@ -10,6 +10,7 @@ import pytest
 from agents.ppo import kind
 from agents.ppo.guests import own_part
 from marl_pbt.protocols import LIVES_ON, TERMINATED, TRUNCATED, Guest, HostsGuests
+from marl_pbt.protocols.guests import guest_worlds
 from tests.agents.toy_worlds import ToyWorlds
 
 SETTINGS = {"n_steps": 24, "batch_size": 64, "n_epochs": 1, "net_arch": [32, 32]}
@@ -121,7 +122,7 @@ def test_a_learner_that_goes_on_plays_its_guests_episodes_to_the_end_and_nobody_
     for _ in range(3):
         learner.update()
     hosting = learner.get_state()["guests/hosting"]
-    assert hosting.sum() == 8
+    assert hosting.sum() == 6
     again = learner_on(ToyWorlds(num_worlds=8), seed=1)
     again.set_state(learner.get_state())
     assert bytes_of(again) == bytes_of(learner)
@@ -132,10 +133,42 @@ def test_a_learner_that_goes_on_plays_its_guests_episodes_to_the_end_and_nobody_
 
 def test_worlds_are_shared_out_evenly_among_the_species():
     learner = learner_on(ToyWorlds(num_worlds=8))
-    for share, worlds in ((0.0, 0), (0.2, 2), (0.5, 4), (0.9, 8)):
+    for share, worlds in ((0.0, 0), (0.2, 2), (0.5, 4), (0.9, 6)):
         learner.host([guest()], share)
         trained = learner._guests._trained
         assert [(trained == species).sum() for species in (0, 1)] == [worlds // 2, worlds // 2]
+
+
+@pytest.mark.parametrize(
+    ("share", "worlds", "species", "expected"),
+    [(0.2, 2, 2, 0), (0.6, 2, 2, 0), (0.6, 3, 2, 2), (0.9, 8, 2, 6), (0.9, 2, 3, 0), (0.99, 9, 3, 6), (0.0, 8, 2, 0)],
+)
+def test_guest_worlds_are_as_many_for_each_species_and_one_world_is_none(share, worlds, species, expected):
+    assert guest_worlds(share, worlds, species) == expected
+
+
+@pytest.mark.parametrize("worlds", range(1, 10))
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_wherever_guests_play_ones_own_pair_does_too(worlds, share):
+    learner = learner_on(ToyWorlds(num_worlds=worlds))
+    learner.host([guest()], share)
+    trained = learner._guests._trained
+    assert (trained >= 0).sum() == guest_worlds(share, worlds, 2) < worlds  # none was given to two species
+    assert (trained == 0).sum() == (trained == 1).sum()
+
+
+class ExactWorlds(ToyWorlds):
+    """Refuses an array of another dtype, as real worlds do."""
+
+    def observe(self, species, out):
+        assert out.dtype == self.observation_spaces[self.species[species]].dtype
+        return super().observe(species, out)
+
+
+def test_a_species_of_which_nobody_lives_is_observed_too():
+    learner = learner_on(ExactWorlds(founders=(0, 3)))
+    assert learner._guests.observe(0).shape == (0, 3, 3, 2)
+    assert learner._guests.observe(1).shape == (12, 5)
 
 
 def test_says_that_it_hosts_guests():

@@ -110,7 +110,35 @@ def test_a_config_without_an_environment_is_a_clear_error(learner):
             refuse()
 
 
-@pytest.mark.parametrize("name", ["worlds", "a/b", "time"])
+@pytest.mark.parametrize(
+    ("settings", "faults"),
+    [
+        (
+            {"species": {"fish": {"max_hidden_units": 8}}},
+            ("species.fish.max_hidden_units: must be at least 64, as fish's net_arch has, got 8",),
+        ),
+        (
+            {"max_hidden_units": 70, "species": {"fish": {"net_arch": [80]}}},
+            ("max_hidden_units: must be at least 80, as fish's net_arch has, got 70",),
+        ),
+    ],
+)
+def test_a_greatest_width_that_is_too_small_is_named_where_it_stands(settings, faults):
+    assert faults_of(settings) == faults
+
+
+def test_no_level_of_the_state_and_no_group_of_metrics_can_be_a_species():
+    learner = kind.build({"n_steps": 4, "batch_size": 8}, INTERFACE, ToyWorlds(), 0)
+    said = {*learner.get_state(), *learner.update().metrics}
+    groups = {name.split("/")[0] for name in said} - {*INTERFACE.species}
+    assert groups >= {"worlds", "episodes", "guests", "time"}
+    box = spaces.Box(0, 1, (4,), np.float32)
+    for name in groups:
+        (fault,) = faults_of({}, Interface((name,), {name: box}, {name: spaces.Discrete(2)}))
+        assert fault.startswith(f"{name}: not a name for a species")
+
+
+@pytest.mark.parametrize("name", ["worlds", "guests", "a/b", "time"])
 def test_a_species_may_not_be_called_like_a_part_of_the_state(name):
     box = spaces.Box(0, 1, (4,), np.float32)
     (fault,) = faults_of({}, Interface((name,), {name: box}, {name: spaces.Discrete(2)}))

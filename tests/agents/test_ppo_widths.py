@@ -84,7 +84,9 @@ def test_who_sets_no_greatest_width_pays_for_none_and_is_told_how_to_get_one():
 def test_a_greatest_width_below_the_widest_layer_is_refused():
     with pytest.raises(UserError) as caught:
         kind.describe({**SETTINGS, "species": {"fish": {"max_hidden_units": 39}}}, INTERFACE)
-    assert caught.value.faults == ("max_hidden_units: must be at least what fish's net_arch has, 40, got 39",)
+    assert caught.value.faults == (
+        "species.fish.max_hidden_units: must be at least 40, as fish's net_arch has, got 39",
+    )
 
 
 def test_the_widest_snapshot_is_as_large_as_described():

@@ -131,9 +131,9 @@ def test_the_table_compares_an_arm_with_the_controls_seed_by_seed():
     assert row.split(" | ")[3:] == [
         "323 (313 to 333)",
         "-10 (-10 to -10)",
-        "22 % (0 % to 22 %)",
+        "22 % (0 % to 67 %)",
         "-4 (-4 to -4)",
-        "33 % (0 % to 33 %) |",
+        "33 % (0 % to 89 %) |",
     ]
 
 

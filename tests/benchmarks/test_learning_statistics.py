@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -81,7 +82,27 @@ def test_improvement_counts_wins_over_all_pairs_and_ties_half():
 
 def test_an_arm_is_as_likely_to_beat_itself_as_to_lose():
     found = improvement([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
-    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+    assert found.value == 0.5 and found.low + found.high == pytest.approx(1.0)
+
+
+def test_seeds_of_both_arms_are_resampled_apart():
+    """All 27² resamples of three seeds each, reckoned: the interval is of what the value is."""
+    ours, theirs = np.array([313.0, 323.0, 333.0]), np.array([317.0, 327.0, 337.0])
+    wins = ours[:, None] > theirs[None, :]
+    draws = list(itertools.product(range(3), repeat=3))
+    means = np.array([wins[np.ix_(rows, columns)].mean() for rows in draws for columns in draws])
+    found = improvement(ours, theirs)
+    assert found.value == pytest.approx(means.mean()) == pytest.approx(1 / 3)
+    ends = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
+    assert (found.low, found.high) == pytest.approx(tuple(ends))
+    assert ends == pytest.approx([0.0, 8 / 9])
+
+
+def test_a_value_that_is_not_a_number_is_not_forgotten_as_the_largest():
+    values = [1.0, 2.0, math.nan, 3.0, 4.0]
+    found = estimate(values)
+    assert np.isnan([iqm(values), found.value, found.low, found.high]).all()
+    assert iqm([values, [1.0, 2.0, 3.0, 4.0, math.inf]]).tolist() == pytest.approx([math.nan, 3.0], nan_ok=True)
 
 
 def test_an_arm_that_always_wins_does_so_in_every_resample():

@@ -18,6 +18,7 @@ from marl_pbt.protocols import Clocks, FinishedEpisode, HyperparameterSpec, Lear
 SPECIES = ("hunter", "runner")
 NOISE = 0.3
 EPISODES_PER_UPDATE = 4
+TOO_STRONG = 1e9
 PACE = HyperparameterSpec(0.1, "float", low=0.0, high=10.0, low_is_open=True)
 
 
@@ -146,8 +147,8 @@ class ContestKind:
         return ContestLearner(seed)
 
     def load_policy(self, architecture, tensors, spaces=None):
-        if architecture["kind"] != "contest" or not np.isfinite(tensors["policy/skill"]).all():
-            raise ValueError("policy/skill: must be a finite number")
+        if architecture["kind"] != "contest" or not abs(tensors["policy/skill"][0]) < TOO_STRONG:
+            raise ValueError("policy/skill: too much of a number to play with")
         return SkilledPolicy(float(tensors["policy/skill"][0]))
 
 

@@ -10,11 +10,10 @@ import pytest
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.best_policies import BestPolicies
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
-from marl_pbt.cross_play.challenge import Challenge
 from marl_pbt.protocols import Clocks
 from marl_pbt.run_directory import RunDirectory
-from marl_pbt.snapshot import Snapshot, decode
-from marl_pbt.standings import BoardRow, Score, Source
+from marl_pbt.snapshot import Snapshot, decode, encode
+from marl_pbt.standings import BoardRow, Score
 
 
 @pytest.fixture(autouse=True)
@@ -179,26 +178,16 @@ def test_the_file_loads_at_every_instant_while_it_is_rewritten(tmp_path):
     assert [path.name for path in run.directory.best.iterdir()] == ["fox.safetensors"]
 
 
-def test_where_scores_do_not_compare_only_who_beats_the_best_so_far_takes_its_place(tmp_path):
-    """D20, by cross-play: a higher score of another hour is no reason, nor is a challenge to who is no longer there."""
+def test_where_members_replace_the_file_themselves_it_only_looks(tmp_path):
     run = Run(tmp_path)
     run.best = BestPolicies(run.directory, min_episodes=20, by_challenge=True)
-
-    def offer(member, generation, mean, met=None, theirs=None, own=None):
-        challenge = Challenge(None if met is None else Source(*met), mean if own is None else own, theirs)
-        run.events = [ready(member, generation, challenge)]
-        return run.offer(member, generation, mean, episodes=6)
-
-    assert offer(0, 1, 50.0) == ["fox"]
-    run.events = []
-    assert run.offer(1, 2, 90.0, episodes=6) == []
-    assert offer(1, 3, 90.0, met=(0, 1), theirs=95.0) == []
-    assert offer(1, 4, 20.0, met=(0, 1), theirs=10.0) == ["fox"]
-    assert offer(2, 4, 99.0, met=(0, 1), theirs=1.0) == []
-    assert run.held().metadata["member"] == 1
-    run.best = BestPolicies(run.directory, min_episodes=20, by_challenge=True)
-    assert offer(2, 5, 15.0, met=(1, 4), theirs=14.0) == ["fox"]
-
-
-def ready(member, generation, challenge):
-    return LineageEvent("ready", member, "fox", generation, Clocks(), 0.0, why={"challenge": challenge.to_json()})
+    assert run.offer(0, 1, 50.0, episodes=6) == []
+    told = LineageEvent("ready", 1, "fox", 2, Clocks(), 0.0, why={"challenge": {}})
+    score = Score(7.0, 1.0, 6)
+    path = run.directory.best_policy("fox")
+    path.write_bytes(encode(Snapshot({"member": 1, "generation": 2, "score": score.to_json()}, {})))
+    run.events = [told]
+    assert run.offer(1, 2, 7.0, episodes=6) == ["fox"]
+    assert run.best.holders["fox"] == (1, 2)
+    assert run.best.scores["fox"] == score
+    assert run.offer(1, 3, 90.0, episodes=6) == []

@@ -158,6 +158,17 @@ def test_a_name_without_a_species_holds_for_all_and_one_with_it_has_the_last_wor
     assert [pbt.declared[name][0].distribution for name in SPECIES] == [Real(0.8, 0.9), Real(0.5, 0.6)]
 
 
+@pytest.mark.parametrize("leaf", ["prey: {gae_lambda: RANGE}", "prey.gae_lambda: RANGE"])
+def test_of_a_nested_declaration_only_the_leaf_moves(leaf):
+    """R13: not its neighbours in the same species, not its namesake in the other one."""
+    pbt = bound(f"pbt.hyperparameters={{{leaf.replace('RANGE', '{uniform: [0.5, 0.6]}')}}}")
+    values = {name: spec.default for name, spec in SPECS.items()}
+    moved = {name: pbt.explorer.explore(values, pbt.declared[name], np.random.default_rng(0)) for name in SPECIES}
+    assert moved["predator"] == {}
+    assert moved["prey"].keys() == {"gae_lambda"}
+    assert moved["prey"]["gae_lambda"].new != values["gae_lambda"]
+
+
 def test_a_name_without_a_species_skips_species_that_lack_it():
     only_prey = LearnerDescription({"predator": {}, "prey": SPECS}, {}, {})
     pbt = bound("pbt.hyperparameters={gae_lambda: {uniform: [0.8, 0.9]}}", description=only_prey)

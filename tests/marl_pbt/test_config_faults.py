@@ -39,7 +39,7 @@ WRONG = {
     "pbt.explorer": ["pb3", "bandit", "1", "null", "[]", "a:"],
     "pbt.after_explore": ["f", "1", "true", "[]", "a.b"],
     "pbt.compare": ["newest", "1", "null", "true", "[]"],
-    "pbt.exploit_unit": ["member", "1", "null", "true", "[]"],
+    "pbt.exploit_unit": ["pair", "1", "null", "true", "[]"],
     "pbt.fitness": ["crossplay", "1", "null", "true", "[]"],
     "pbt.constraints": ["x", "1", "null", "[1]", "['a < b']", "['a..b <= 1']", "{a: b}"],
     "pbt.hyperparameters": ["3", "null", "x", "[]", "{a: 3}"],

@@ -57,10 +57,10 @@ def test_a_run_leaves_its_matches_its_archive_its_pictures_and_goes_on(tmp_path:
     events = [event for event in read_lineage(run / "lineage.jsonl") if event.kind == "ready"]
     assert {event.member for event in events} == {0, 1, 2}
     for event in events:
-        assert event.score is not None
-        # Whose worker is not up yet has left nothing to meet.
+        # Whose worker is not up yet has left nothing to meet; members 0 and 2 share one.
         met = {match["opponent"][0] for match in event.why["matches"]}
-        assert met
+        assert (event.score is None) == (not met)
+        assert met or event.member == 1
         assert met <= {0, 1, 2} - {event.member}
         assert {match["generation"] for match in event.why["matches"]} == {event.generation}
     for species in ("predator", "prey"):
@@ -77,10 +77,14 @@ def test_a_run_leaves_its_matches_its_archive_its_pictures_and_goes_on(tmp_path:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ([("population: 3", "population: 1")], "pbt.fitness: must be own_pair with 1 member, who meets nobody"),
+        ([("population: 3", "population: 1")], "pbt.fitness: must be own_pair with 1 member, got cross_play"),
         (
             [("fitness: cross_play", "fitness: own_pair")],
             "pbt.cross_play.guest_worlds: must be 0 with fitness: own_pair",
+        ),
+        (
+            [("kept: 1,", "kept: 1, config: {max_stepz: 3},")],
+            "pbt.cross_play.config: environment.make: tests.marl_pbt.adaptable_environments:Meadow raised TypeError",
         ),
         (
             [
@@ -94,6 +98,12 @@ def test_a_run_leaves_its_matches_its_archive_its_pictures_and_goes_on(tmp_path:
             [("agents.ppo:kind", "agents.scripted:random_kind"), ("{n_steps: 8, batch_size: 64, net_arch: [8]}", "{}")],
             "pbt.cross_play.guest_worlds: must be 0 with agents.scripted:random_kind, whose learners host no guests",
         ),
+        (
+            [("num_worlds: 4", "num_worlds: 2")],
+            "pbt.cross_play.guest_worlds: must be 0 or give each of 2 species a guest world and leave one of "
+            "environment.num_worlds: 2 without guests, got 0.5",
+        ),
+        ([("guest_worlds: 0.5", "guest_worlds: 0.2")], "num_worlds: 4 without guests, got 0.2"),
     ],
 )
 def test_what_cannot_work_is_one_line_before_anything_starts(

@@ -6,6 +6,27 @@ from marl_pbt.config import load_config
 from marl_pbt.protocols import UserError
 from tests.marl_pbt.command import toy_config, train
 
+MEADOW = """\
+environment:
+  make: tests.marl_pbt.adaptable_environments:Meadow
+  config: {max_steps: 10}
+  species: {predator: "fox_*", prey: ["hare_?", "hare_??"]}
+  num_worlds: 4
+learner:
+  make: agents.ppo:kind
+  settings: {n_steps: 8, batch_size: 64, net_arch: [8]}
+pbt:
+  population: 3
+  interval: 200
+  fitness: cross_play
+  cross_play: {opponents: 2, guest_worlds: 0.5}
+  hyperparameters: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}
+stop: {progress: 1400}
+deterministic: true
+films: {every_minutes: null}
+judge: null
+"""
+
 
 def bytes_of(folder, name, seed):
     """What a run leaves that tells of its training."""
@@ -47,3 +68,21 @@ def test_what_cannot_be_repeated_is_refused(tmp_path, change, told):
     config.write_text(config.read_text().replace("workers: 2", "deterministic: true"))
     with pytest.raises(UserError, match=told):
         load_config(config, change)
+
+
+def test_matches_challenges_and_guests_repeat_themselves_too(tmp_path):
+    """D17 with cross-play: who is the best so far does not hang on when the supervisor looks at it."""
+    contents = []
+    for name in ("one", "other"):
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(MEADOW)
+        with train(str(config), "--name", name, "--runs-dir", str(tmp_path)) as command:
+            code, _, err = command.finish()
+        assert code == 0, err
+        run = tmp_path / name
+        files = [run / "lineage.jsonl", *run.glob("best/*.safetensors"), *run.glob("archive/*/*.safetensors")]
+        contents.append({str(path.relative_to(run)): path.read_bytes() for path in files})
+    assert contents[0].keys() == contents[1].keys()
+    assert [name for name in contents[0] if contents[0][name] != contents[1][name]] == []
+    assert b'"challenge"' in contents[0]["lineage.jsonl"]
+    assert b'"incumbent": {' in contents[0]["lineage.jsonl"]

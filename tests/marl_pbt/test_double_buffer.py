@@ -135,9 +135,9 @@ def test_garbage_is_neither_read_nor_in_the_way():
 
 
 def read_versions(buffer, copies, found):
-    """Counts whole copies and those that were not to be had; versions never go back."""
+    """Counts whole copies, and beside them those that were not to be had; versions never go back."""
     last = got = skipped = 0
-    while got + skipped < copies:
+    while got < copies:
         payload = buffer.read()
         if payload is None:
             skipped += 1
@@ -166,8 +166,8 @@ def test_of_100_000_copies_of_a_slot_that_a_writer_hammers_every_one_is_one_vers
     finally:
         writer.kill()
         writer.join()
-    assert len(found) == 2
-    assert sum(got for got, _, _ in found) > 90_000
+    assert sum(got for got, _, _ in found) == 100_000
+    assert sum(skipped for _, skipped, _ in found) < 10_000
     assert max(last for _, _, last in found) > 1000
 
 

@@ -46,14 +46,17 @@ def test_without_resampling_every_declared_value_moves_by_one_factor_or_place():
     assert {change["learning_rate"].new for change in seen} == {0.1 * 0.8, 0.1 * 1.25}
     assert {change["n_epochs"].new for change in seen} == {8, 12}
     assert {change["width"].new for change in seen} == {4, 10}
+    assert {tuple(type(change[name].new) for name in change) for change in seen} == {(float, int, int)}
     assert all(change.keys() == {"learning_rate", "n_epochs", "width"} for change in seen)
 
 
 def test_with_resampling_only_every_value_comes_from_its_prior():
-    """R09."""
+    """R09: evenly over the prior, wherever the value was."""
     seen = [explored(moves(resample_probability=1.0), seed) for seed in range(300)]
     assert {change["n_epochs"].new for change in seen} == set(range(1, 31))
     assert {change["width"].new for change in seen} == {3, 4, 8, 10}
+    decades = np.histogram(np.log10([change["learning_rate"].new for change in seen]), bins=5, range=(-5, 0))[0]
+    assert decades.sum() == 300 and abs(decades - 60).max() < 30
     assert {change[name].operation for change in seen for name in change} == {"resample"}
 
 

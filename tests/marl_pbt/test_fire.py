@@ -205,6 +205,23 @@ def test_it_gives_up_for_the_reasons_of_the_paper(word, means, changes):
     assert decision.reason == ("evaluating" if word == "evaluating" else "evaluation")
 
 
+@pytest.mark.parametrize(
+    ("intervals", "word", "reason"),
+    [(10, "evaluating", "evaluating"), (11, "not_promoted", "evaluation"), (40, "not_promoted", "evaluation")],
+)
+def test_one_that_is_ahead_by_less_than_the_gap_gives_up_too(intervals, word, reason):
+    """One interval after the last: its child looks at its own ready point."""
+    level = [replace(each, history=()) for each in board(points=intervals) if each.member < 3]
+    child = member(3, *[10.0] * (BEGUN + intervals))
+    own = evaluator(8, 4, 3, *[11.0] * intervals)
+    rows = [*level, child, *board(own, points=intervals)[4:]]
+    found = {each.member: each for each in rows}
+    assert verdict(own, found, True, 10, 0.05).word == word
+    for gap, child_does in ((5.0, {"no_quorum", "not_selected"}), (0.5, {"promotion"})):
+        assert ask(rows, 3, divided(min_gap=gap)).reason in child_does
+    assert ask(rows, 8, divided(min_gap=5.0)).reason == reason
+
+
 def test_an_evaluator_waits_for_the_end_of_the_burn_in():
     burning = divided(burn_in=11.0)
     assert {ask(board(), index, burning, progress=10.0).reason for index in range(10)} == {"burn_in"}

@@ -9,7 +9,7 @@ import pytest
 
 from marl_pbt.constraints import Constraint
 from marl_pbt.explore import Explorer, Perturb
-from marl_pbt.hyperparameters import DiscreteFactors
+from marl_pbt.hyperparameters import DiscreteFactors, Hyperparameter, Integer, Real
 from marl_pbt.policy_state import ScoreRules
 from marl_pbt.standings import Score, Source
 from tests.marl_pbt.toy_learner import SPECIES, ToyLearner
@@ -60,6 +60,17 @@ def test_members_start_within_the_declared_bounds_each_with_its_own_draw(tmp_pat
         assert row.hyperparameters.keys() == {"learning_rate", "n_epochs"}
         assert type(row.hyperparameters["learning_rate"]) is float
         assert type(row.hyperparameters["n_epochs"]) is int
+
+
+def test_a_given_initial_value_is_kept_and_a_missing_one_drawn(tmp_path):
+    """R43."""
+    given = Hyperparameter("fox", "learning_rate", Real(1e-4, 0.1, log=True), initial=0.03)
+    missing = Hyperparameter("fox", "n_epochs", Integer(3, 90))
+    population = Population(tmp_path, evolution(6, declared={"fox": (given, missing), "hare": ()}))
+    started = [member.learner.get_hyperparameters("fox") for member in population.members]
+    assert {values["learning_rate"] for values in started} == {0.03}
+    assert all(3 <= values["n_epochs"] <= 90 for values in started)
+    assert len({values["n_epochs"] for values in started}) > 3
 
 
 def test_constraints_hold_from_the_start_on_and_see_what_is_not_declared(tmp_path):
@@ -139,6 +150,18 @@ def test_where_nobody_sound_is_there_yet_it_waits_and_is_nobodys_donor(tmp_path)
 
 
 # ------------------------------------------------------------------------------------ ends and controls
+
+
+def test_in_pbt_losers_copy_and_move_and_nobody_else_does_either(tmp_path):
+    """D29."""
+    population = Population(tmp_path, evolution(5, control="pbt"), STEADY, levels=LEVELS)
+    for _ in range(4):
+        population.live()
+    at = {kind: [] for kind in ("exploit", "explore", "ready")}
+    for event in population.events:
+        if event.kind != "ready" or event.why["decision"] == "exploit":
+            at[event.kind].append((event.member, event.policy, event.generation))
+    assert at["exploit"] == at["explore"] == at["ready"] != []
 
 
 def test_without_pbt_members_keep_the_learners_own_values_and_copy_nobody(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from marl_pbt.config import bind
 from marl_pbt.explore import Experience, Explorer, Perturb
 from marl_pbt.hyperparameters import Choice, DiscreteFactors, Hyperparameter, Integer, Ordered, Real
+from marl_pbt.own_functions import OwnLastWord
 from marl_pbt.pb2 import PB2, Axis
 from marl_pbt.pb2_process import Bandit, TimeVarying
 from marl_pbt.protocols import HyperparameterSpec, LearnerDescription
@@ -82,14 +83,24 @@ def test_three_bounds_or_reversed_ones_are_an_error(kind):
         assert told in fault and fault.startswith("pbt.hyperparameters.x")
 
 
-def test_a_custom_function_has_the_last_word_on_a_proposal_a_lambda_too():
-    """R45, R46."""
-    calls = []
-    explorer = Explorer(PB2(PERTURB), last_word=lambda values: calls.append(values) or {"x": values["x"] - 0.5})
+def lowered(values):
+    """A user's own, by import string as from a config."""
+    return {"x": values["x"] - 0.5}
+
+
+@pytest.mark.parametrize(
+    "last_word",
+    [
+        pytest.param(OwnLastWord("pbt.after_explore", "tests.marl_pbt.test_pb2:lowered"), id="a function"),
+        pytest.param(lambda values: {"x": values["x"] - 0.5}, id="a lambda"),
+    ],
+)
+def test_a_custom_function_has_the_last_word_on_a_proposal_a_lambda_too(last_word):
+    """R45, R46: it gets what was proposed, once: twice would take away 1."""
     before = proposed((X,), TWENTY_AT_TWO)["x"].new
-    change = proposed((X,), TWENTY_AT_TWO, explorer=explorer)["x"]
+    assert before - 0.5 > 1.0  # else it would be clamped
+    change = proposed((X,), TWENTY_AT_TWO, explorer=Explorer(PB2(PERTURB), last_word=last_word))["x"]
     assert (change.new, change.operation) == (pytest.approx(before - 0.5), "pb2 own")
-    assert calls == [{"x": before}]
 
 
 def test_an_integer_proposal_is_rounded():

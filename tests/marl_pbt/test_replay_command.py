@@ -1,6 +1,7 @@
 """`replay`: a schedule, or the ancestry itself, lived through once more."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,49 @@ from marl_pbt.policy_files import read_policies
 from marl_pbt.replay import main
 from marl_pbt.snapshot import Snapshot, decode, encode
 from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.contest import Contest, ContestKind, ContestLearner, ContestWorlds
+
+MET = """\
+environment: {make: tests.marl_pbt.test_replay_command:WarmedContest, num_worlds: 4}
+learner: {make: tests.marl_pbt.test_replay_command:hospitable_kind}
+pbt:
+  population: 2
+  interval: 4
+  time_attr: updates
+  fitness: cross_play
+  cross_play: {opponents: 1, guest_worlds: 0.5}
+  hyperparameters: {pace: {loguniform: [0.003, 3.0]}}
+stop: {progress: 20}
+workers: 1
+films: {every_minutes: null}
+judge: null
+"""
+
+
+class WarmedWorlds(ContestWorlds):
+    def step(self, actions):
+        return super().step([np.reshape(each, (-1, 1)) for each in actions])  # those of the warm-up are flat
+
+
+class WarmedContest(Contest):
+    def batched(self, num_worlds):
+        return WarmedWorlds(num_worlds)
+
+
+class HospitableLearner(ContestLearner):
+    def host(self, guests, share):
+        """They would be met, and nothing learned from them."""
+
+
+class HospitableKind(ContestKind):
+    def describe(self, settings, interface):
+        return replace(super().describe(settings, interface), hosts_guests=True)
+
+    def build(self, settings, interface, worlds, seed):
+        return HospitableLearner(seed)
+
+
+hospitable_kind = HospitableKind()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +97,24 @@ def test_a_fresh_learner_leaves_policies_of_its_own(run, tmp_path, capsys):
         policy = read_policies(path)[path.stem]
         assert policy.card.member is None
         assert f"{path}: " in told
+    assert "guests" not in told
+    assert "against" not in told
     assert len(list(out.iterdir())) == 2
+
+
+def test_a_score_from_matches_is_told_as_such_and_so_is_that_guests_are_missing(tmp_path, capsys):
+    """It is not the measure of what a replay earns beside its own partner."""
+    path = tmp_path / "met.yaml"
+    path.write_text(MET)
+    with train(str(path), "--runs-dir", str(tmp_path), "--name", "met") as command:
+        code, _, err = command.finish()
+    assert code == 0, err
+    assert main([str(tmp_path / "met"), "--out", str(tmp_path / "fresh")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told.count("guests: left out; in the run they played in 50 % of the training worlds") == 1
+    results = [line for line in told if " in training, " in line]
+    assert len(results) == 2
+    assert all(line.endswith(" against others in the run") for line in results)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """A fresh learner lives through the schedule of an ancestry, under uneven and chained exploits."""
 
+import os
+
+import numpy as np
 import pytest
 
 from marl_pbt.ancestry import LineageEvent, ancestry
@@ -8,6 +11,7 @@ from marl_pbt.protocols import Clocks
 from marl_pbt.replaying import Schedule, replay
 from marl_pbt.standings import Source
 from tests.marl_pbt.toy_learner import SPECIES, ToyLearner, ToySettings
+from tests.marl_pbt.toy_population import NOISY, Population, WatchedLearner, evolution, started
 
 RULES = ScoreRules(window=10, min_episodes=2)
 
@@ -71,6 +75,30 @@ def test_every_update_is_trained_with_what_was_due():
     assert learner.rates == [0.01, 0.02, 0.02, 0.03, 0.03]
     assert steps[-1].clocks.agent_steps == 5 * per_update
     assert steps[-1].scores[SPECIES[0]].episodes >= 2
+
+
+def test_a_fresh_learner_trains_with_the_exact_schedule_of_the_surviving_ancestry(tmp_path, monkeypatch):
+    """R20: of members of unequal speed that copy copies of copies; update by update, all that was in force."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    population = Population(tmp_path, evolution(6), NOISY)
+    population.live(*np.random.default_rng(0).choice(6, size=150, p=[0.05, 0.1, 0.15, 0.2, 0.2, 0.3]).tolist())
+    events = started(population) + population.events
+    lines = {
+        name: max((ancestry(events, name, each.index, each.generation) for each in population.members), key=len)
+        for name in SPECIES
+    }
+    assert all(len({segment.member for segment in line}) >= 3 for line in lines.values())
+    schedules = {name: Schedule.of(line) for name, line in lines.items()}
+    fresh = WatchedLearner(ToySettings.read(NOISY), 99)
+    assert len(list(replay(fresh, schedules, RULES))) == len(fresh.in_force)
+    for name, line in lines.items():
+        lived = [
+            values[name]
+            for segment in line
+            for values in population[segment.member].learner.in_force[3 * segment.first : 3 * segment.last]
+        ]
+        assert len(lived) > 20 and len({tuple(values.values()) for values in lived}) >= 3
+        assert [values[name] for values in fresh.in_force[: len(lived)]] == lived
 
 
 def test_species_are_as_old_as_the_oldest_line():

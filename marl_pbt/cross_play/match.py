@@ -1,6 +1,6 @@
 """What a policy's score is made of where it is scored by cross-play. Pure.
 
-Returns are averaged per opponent first and then over opponents, so that nobody gains by meeting a weak one often.
+Returns are averaged per opponent first and then over opponents, so that nobody gains by match a weak one often.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 
 from marl_pbt.run_directory import member_name
 from marl_pbt.standings import Score
+
+ENOUGH_FREEDOM = 8
+"""Degrees of freedom from which a variance is known well enough: its error is about 1 / √(2 · 8), a quarter, then."""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +41,7 @@ class Opponent:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Match:
     """The episodes of one policy against one opponent at one ready point.
 
     Attributes:
@@ -68,7 +71,7 @@ class Meeting:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Meeting:
+    def from_json(cls, data: Mapping[str, Any]) -> Match:
         """The inverse of `to_json`; null becomes NaN."""
         member, generation, is_past = data["opponent"]
         return cls(
@@ -79,23 +82,23 @@ class Meeting:
         )
 
 
-def score_of(meetings: Sequence[Meeting], least_opponents: int) -> Score | None:
-    """The score that meetings make.
+def score_of(matches: Sequence[Match], least_opponents: int) -> Score | None:
+    """The score that matches make.
 
     The opponents are taken as they are, not as a sample: the standard error is that of the episodes within opponents,
-    their variance pooled over all of them. Where nobody was met twice there is no such variance, and the spread between
-    opponents stands in for it, which is larger.
+    their variance pooled over all of them. Where there are too few episodes to tell that, the spread between opponents
+    stands in for it, which is larger.
 
     Args:
-        meetings: Of one policy.
+        matches: Of one policy.
         least_opponents: With fewer it is pending.
 
     Returns:
         The mean over opponents of the mean over episodes; None while pending; NaN where a return is not finite.
     """
     by_opponent: dict[tuple[int, int], list[float]] = {}
-    for meeting in meetings:
-        by_opponent.setdefault(meeting.opponent.key, []).extend(meeting.returns)
+    for match in matches:
+        by_opponent.setdefault(match.opponent.key, []).extend(match.returns)
     groups = list(by_opponent.values())
     if len(groups) < max(least_opponents, 1):
         return None
@@ -112,7 +115,7 @@ def score_of(meetings: Sequence[Meeting], least_opponents: int) -> Score | None:
 def _variance(groups: Sequence[Sequence[float]], means: Sequence[float], mean: float) -> float:
     """Of the sum of the groups' means."""
     freedom = sum(len(group) - 1 for group in groups)
-    if freedom:
+    if freedom >= ENOUGH_FREEDOM or len(groups) == 1 < len(groups[0]):
         within = math.fsum((value - own) ** 2 for group, own in zip(groups, means, strict=True) for value in group)
         return within / freedom * math.fsum(1 / len(group) for group in groups)
     if len(groups) == 1:

@@ -1,0 +1,68 @@
+"""The toy learner, in processes that are killed where they stand: `tests.marl_pbt.mortal_learner:kind`.
+
+Its settings name a function, with its callers before it: `PolicyState.replace_by`, or `DoubleBuffer.write > _crc`. The
+process that comes there for the n-th time is killed at once, with SIGKILL, and is the only one: it leaves a file that
+says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.marl_pbt.toy_learner import ToyKind
+
+
+class MortalKind(ToyKind):
+    """`LearnerKind`; in the supervisor it is asked to describe, in the workers to build."""
+
+    def describe(self, settings, interface):
+        return super().describe(mortal(settings), interface)
+
+    def build(self, settings, interface, worlds, seed):
+        return super().build(mortal(settings), interface, worlds, seed)
+
+
+def mortal(settings):
+    """From now on this process dies where the settings say so.
+
+    Returns:
+        The settings of the toy.
+    """
+    own = dict(settings)
+    where, times, died = own.pop("dies_in").split(" > "), own.pop("dies_at"), Path(own.pop("died"))
+    came = 0
+
+    def watch(frame, event, _):
+        nonlocal came
+        if event != "call" or not is_there(frame, where):
+            return
+        came += 1
+        if came >= times and not died.exists():
+            died.touch()
+            leave_a_torn_line(frame.f_locals.get("self"))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(watch)
+    return own
+
+
+def is_there(frame, where):
+    """Whether it is the last function of the chain, called by the one before, and so on."""
+    for name in reversed(where):
+        if frame is None or frame.f_code.co_qualname != name:
+            return False
+        frame = frame.f_back
+    return True
+
+
+def leave_a_torn_line(store):
+    """Of a lineage that is being written: what the disk had taken when the power went."""
+    waiting = getattr(store, "_unwritten", b"")
+    if waiting:
+        store._file.write(bytes(waiting[:-9]))
+
+
+kind = MortalKind()

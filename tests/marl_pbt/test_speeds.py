@@ -1,0 +1,55 @@
+"""Members of unequal speed in real workers: those that share one, and those that do not."""
+
+import json
+import multiprocessing
+import os
+import threading
+
+from marl_pbt.checkpoints import Retention
+from marl_pbt.lineage_store import read_lineage
+from marl_pbt.reports import IntervalBegun, MemberDone
+from marl_pbt.run_directory import RunDirectory
+from marl_pbt.shared_board import SharedBoard
+from marl_pbt.worker import End, LearnerSource, WorkerJob, run_worker
+from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.toy_population import CONTEXT, NOISY, Population, evolution
+
+
+def test_the_member_that_is_most_behind_runs_next_in_the_worker_that_it_shares(tmp_path, monkeypatch):
+    """R15: a whole worker, whose three members come back from four, no and two ready points."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    by = evolution(3, stop=12.0)
+    run = RunDirectory(tmp_path / "run")
+    population = Population(run.members, by, NOISY)
+    population.live(0, 0, 0, 2)
+    ours, theirs = multiprocessing.Pipe()
+    source = LearnerSource("tests.marl_pbt.toy_learner:kind", NOISY, None, 1)
+    ours.send(WorkerJob((0, 1, 2), run.root, source, by, population.board.shape, Retention()))
+    memory = SharedBoard.allocate(population.board.shape, CONTEXT)
+    worker = threading.Thread(target=run_worker, args=(theirs, memory), daemon=True)
+    worker.start()
+    reports = []
+    while sum(isinstance(report, MemberDone) for report in reports) < 3:
+        assert ours.poll(20.0), "the worker says nothing any more"
+        reports.append(ours.recv())
+    ours.send(End())
+    worker.join(10.0)
+    assert not worker.is_alive()
+    begun = [report.member for report in reports if isinstance(report, IntervalBegun)]
+    assert begun == [1, 1, 2, 1, 2, 0, 1, 2]
+
+
+def test_a_member_ten_times_slower_blocks_nobody_in_other_workers(tmp_path):
+    """D22: the others need far less time for as many ready points."""
+    settings = json.dumps({"update_seconds": 0.004, "noise": 30.0, "slow": str(tmp_path / "slow")})
+    path = toy_config(tmp_path, population=3, stop=2400, settings=settings)
+    path.write_text(path.read_text().replace("workers: 2", "workers: 3").replace("toy_learner", "slow_learner"))
+    with train(str(path), "--runs-dir", str(tmp_path), "--name", "a") as command:
+        code, _, err = command.finish()
+    assert (code, err) == (0, "")
+    events = [event for event in read_lineage(tmp_path / "a" / "lineage.jsonl") if event.policy == "fox"]
+    at = {member: [e.time for e in events if (e.kind, e.member) == ("ready", member)] for member in range(3)}
+    assert all(len(times) == 6 for times in at.values())
+    slow = max(at, key=lambda member: at[member][-1] - at[member][0])
+    for member in set(at) - {slow}:
+        assert (at[member][-1] - at[member][0]) < 0.6 * (at[slow][-1] - at[slow][0])
