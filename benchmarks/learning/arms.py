@@ -72,6 +72,24 @@ ARMS = {
         "The same, and half of the training worlds host guests.",
         ("pbt.fitness=cross_play", "pbt.cross_play.guest_worlds=0.5"),
     ),
+    "pbt_few_guests": Arm(
+        "PBT, cross-play, few guests",
+        "The same, and a quarter of the training worlds host guests.",
+        ("pbt.fitness=cross_play", "pbt.cross_play.guest_worlds=0.25"),
+        settings=("default",),
+    ),
+    "pbt_no_past": Arm(
+        "PBT, cross-play, no archive",
+        "As cross-play, but nobody meets older versions.",
+        ("pbt.fitness=cross_play", "pbt.cross_play.past=0"),
+        settings=("default",),
+    ),
+    "pbt_much_past": Arm(
+        "PBT, cross-play, half archive",
+        "As cross-play, but half of the opponents are older versions.",
+        ("pbt.fitness=cross_play", "pbt.cross_play.past=0.5"),
+        settings=("default",),
+    ),
     "pb2": Arm(
         "PB2, own pair", "As the first, but values go where a Gaussian process hopes most.", ("pbt.explorer=pb2",)
     ),
