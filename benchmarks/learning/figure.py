@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# Okabe and Ito's colours, which everybody can tell apart.
-_PALETTE = ("#D55E00", "#0072B2", "#882255", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#999999")
+# Okabe and Ito's colours, which everybody can tell apart, and between them shades for the shares that cross-play takes.
+_PALETTE = (
+    *("#D55E00", "#0072B2", "#882255", "#AA6699", "#44AAAA", "#223388"),
+    *("#009E73", "#CC79A7", "#000000", "#56B4E9", "#999999"),
+)
 COLOURS = dict(zip(ARMS, _PALETTE, strict=True))
 MARKERS: dict[Who, str] = {"best": "o", "leader": "D", "mean": "s"}
 GREY = "0.4"
