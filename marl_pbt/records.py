@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from marl_pbt.ancestry import LineageEvent, ancestry
-from marl_pbt.best_policies import BestPolicies
+from marl_pbt.best_policies import BestPolicies, Choice
 from marl_pbt.config import config_to_yaml
-from marl_pbt.console import Console, open_console
+from marl_pbt.console import Console, open_console, silence
 from marl_pbt.durable import write_durably
 from marl_pbt.figures import score_text, source_text
 from marl_pbt.judgement import judgement_lines, write_judgement
@@ -18,15 +18,18 @@ from marl_pbt.lineage_store import LineageStore
 from marl_pbt.lineage_text import changes_text, schedule_text
 from marl_pbt.matches import MatchResult
 from marl_pbt.plan import RunPlan
-from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
+from marl_pbt.reports import CheckpointFailed, MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.run_directory import RunDirectory, member_name
 from marl_pbt.run_state import RunState
 from marl_pbt.run_status import status_of
+from marl_pbt.run_watch import RunWatch, Trouble
 from marl_pbt.seats import Stored
 from marl_pbt.status import RunDescription
 from marl_pbt.tasks import FilmTask, Task
 from marl_pbt.tensorboard.recorder import Recorder
+from marl_pbt.told_again import began_again, ready_points
 
+FLUSH_EVERY_S = 1.0
 POPULATION_EVERY_S = 10.0
 PICTURE_EVERY_S = 60.0
 FILM = "film"
@@ -52,12 +55,10 @@ class Records:
         self._recorder = Recorder(run.tensorboard, description, resumed_at, self._lineage.events)
         self._console: Console = open_console(description, sys.stdout)
         self._best = BestPolicies(
-            run,
-            plan.config.pbt.min_episodes,
-            self._evolution.rules.maximize,
-            by_challenge=self._evolution.score_rules.cross_play is not None,
+            run, plan.population, plan.config.pbt.min_episodes, self._evolution.rules.maximize, _choice_of(plan)
         )
-        self._due = {"population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
+        self._due = {"flush": 0.0, "population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
+        self.watch = RunWatch(run, plan.patience_s)
         self._judged: dict[str, MatchResult] = {}
         self._agent_steps = 0
         self._resumed = resumed_at is not None
@@ -76,9 +77,24 @@ class Records:
         """Over all members and species."""
         return sum(event.kind == "exploit" for event in self._lineage.events)
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the run has to stop: it cannot be written down."""
+        return self.watch.trouble
+
     def say(self, line: str) -> None:
-        """Show a line."""
-        self._console.say(line)
+        """Show a line, if anybody still looks."""
+        self._show(self._console.say, line)
+
+    def _show(self, show: Callable[..., None], *arguments: object) -> None:
+        try:
+            show(*arguments)
+        except (OSError, ValueError):  # the reader of a pipe is gone, or the terminal
+            silence(sys.stdout)
+
+    def checkpoint_failed(self, report: CheckpointFailed) -> None:
+        """A member could not write where it stands."""
+        self.watch.failed(report, time.monotonic())
 
     def take(self, report: MemberUp | UpdateDone | ReadyPassed, state: RunState) -> None:
         """Record what a worker told."""
@@ -91,9 +107,12 @@ class Records:
             return
         if isinstance(report, MemberUp):
             kind = "restart" if report.member in self._seen else "resume" if self._resumed else None
-            self._note(_began_again(report, kind) if kind else ())
+            self._note(began_again(report, kind) if kind else ())
             self._recorder.up(report)
             self._seen.add(report.member)
+            self._best.look(report.rows)
+        else:
+            self.watch.written(report.member)
         new = self._note(report.events)
         for event in new:
             if event.kind == "exploit":
@@ -101,7 +120,8 @@ class Records:
         if any(event.kind == "ready" for event in new):  # told by `ReadyPassed`, or only when the member was back
             for species in self._best.offer(report.rows, new):
                 logger.info("new best %s: %s", species, score_text(self._best.scores[species]))
-            self._recorder.ready(ReadyPassed(report.member, report.clocks, report.rows, report.events))
+            for each in ready_points(report, new):
+                self._recorder.ready(each)
 
     def _note(self, events: Iterable[LineageEvent]) -> list[LineageEvent]:
         """Store events and say the exploits and explores; those that are known already are left out of the answer."""
@@ -118,8 +138,13 @@ class Records:
             ask: Gives a task to a worker; None when none is to be asked for.
         """
         now = time.monotonic()
+        for line in self.watch.look(now):
+            logger.info(line)
+            self.say(line)
         self._agent_steps = state.agent_steps
-        self._console.update(status_of(state, self._evolution, now), now)
+        self._show(self._console.update, status_of(state, self._evolution, now), now)
+        if self._is_due("flush", FLUSH_EVERY_S, now):
+            self._lineage.flush()
         if self._is_due("population", POPULATION_EVERY_S, now):
             self._record_population(state, now)
         if self._is_due("picture", self._longer_and_longer(PICTURE_EVERY_S, now), now):
@@ -155,8 +180,8 @@ class Records:
         self._is_success = any(member.state != "failed" for member in state.members)
         self._record_population(state, time.monotonic())
         self._draw()
-        self._console.update(status_of(state, self._evolution, time.monotonic()), time.monotonic())
-        self._console.close()
+        self._show(self._console.update, status_of(state, self._evolution, time.monotonic()), time.monotonic())
+        self._show(self._console.close)
         judge = self._plan.judge
         if judge is not None and self._judged:
             write_judgement(self._run.judgement, self._judged, judge.episodes)
@@ -165,7 +190,7 @@ class Records:
 
     def close(self) -> None:
         """Flush and close every file."""
-        self._console.close()
+        self._show(self._console.close)
         self._recorder.close(self._is_success)
         self._lineage.close()
 
@@ -235,21 +260,10 @@ def following_lines(events: Iterable[LineageEvent]) -> Iterable[str]:
     yield from exploits.values()
 
 
-def _began_again(report: MemberUp, kind: str) -> list[LineageEvent]:
-    """That a member is back where its checkpoint was written, per species."""
-    return [
-        LineageEvent(
-            kind=kind,
-            member=report.member,
-            policy=species,
-            generation=row.generation,
-            clocks=report.clocks,
-            time=time.time(),
-            founder=row.founder,
-            hyperparameters=row.hyperparameters,
-        )
-        for species, row in report.rows.items()
-    ]
+def _choice_of(plan: RunPlan) -> Choice:
+    if plan.evolution.score_rules.cross_play is not None:
+        return "challenge"
+    return "ever" if len(plan.species) == 1 else "now"
 
 
 def _describe(run: RunDirectory, plan: RunPlan) -> RunDescription:

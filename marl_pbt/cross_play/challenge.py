@@ -1,7 +1,9 @@
 """Which policy is the best so far, where scores depend on who is met and opponents learn.
 
 A score of an hour ago was earned against others than those of now, so it is no yardstick. The leader of a ready point
-challenges the best so far: both meet the same opponents, in episodes that nobody was selected by.
+challenges the best so far: both meet the same opponents, in episodes that nobody was selected by. Who leads now has
+trained for longer, so the challenge asks only whether that shows to have made it worse. (Asked to be better by a
+standard error, which so few episodes hardly ever tell, challengers left an early policy in place for whole runs.)
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ class Challenge:
         return cls(incumbent, score, score - mean, spread / math.sqrt(count))
 
     def is_won(self, maximize: bool) -> bool:
-        """Whether the challenger is better by more than a standard error; always where nobody was challenged."""
+        """Whether the challenger is not worse by more than a standard error; always where nobody was challenged."""
         if self.incumbent_score is None or self.standard_error is None:
             return True
         gap = self.score - self.incumbent_score
-        return (gap if maximize else -gap) > self.standard_error
+        return (gap if maximize else -gap) >= -self.standard_error
 
     @property
     def is_finite(self) -> bool:

@@ -24,16 +24,18 @@ def no_waiting_for_the_disk(monkeypatch):
 class Run:
     """A run's directory, and members that pass ready points in it."""
 
-    def __init__(self, tmp_path, maximize=True):
+    def __init__(self, tmp_path, maximize=True, choice="ever"):
         self.directory = RunDirectory(tmp_path / "run")
         if not self.directory.root.exists():
             self.directory.create()
         self.maximize = maximize
+        self.choice = choice
         self.events = []
+        self.histories = {}
         self.best = self.reopened()
 
     def reopened(self):
-        return BestPolicies(self.directory, min_episodes=20, maximize=self.maximize)
+        return BestPolicies(self.directory, 4, min_episodes=20, maximize=self.maximize, choice=self.choice)
 
     def offer(self, member, generation, mean, episodes=20, error=1.0, hare=None, checkpoint=True):
         scores = {"fox": Score(mean, error, episodes)} | ({} if hare is None else {"hare": Score(hare, 1.0, 20)})
@@ -46,9 +48,11 @@ class Run:
             checkpoints = MemberCheckpoints(self.directory.member(member), Retention(), self.maximize)
             said = {"kind": "checkpoint", "member": member, "generation": generation, "published": published}
             checkpoints.write(generation, Snapshot(said, tensors), {})
+        for name, score in scores.items():
+            self.histories[member, name] = (*self.histories.get((member, name), ()), (generation, score))
         rows = {
-            name: BoardRow(member, generation, history=((generation, score),), snapshot_generation=generation)
-            for name, score in scores.items()
+            name: BoardRow(member, generation, history=self.histories[member, name], snapshot_generation=generation)
+            for name in scores
         }
         return self.best.offer(rows, self.events)
 
@@ -180,7 +184,7 @@ def test_the_file_loads_at_every_instant_while_it_is_rewritten(tmp_path):
 
 def test_where_members_replace_the_file_themselves_it_only_looks(tmp_path):
     run = Run(tmp_path)
-    run.best = BestPolicies(run.directory, min_episodes=20, by_challenge=True)
+    run.best = BestPolicies(run.directory, 4, min_episodes=20, choice="challenge")
     assert run.offer(0, 1, 50.0, episodes=6) == []
     told = LineageEvent("ready", 1, "fox", 2, Clocks(), 0.0, why={"challenge": {}})
     score = Score(7.0, 1.0, 6)
@@ -191,3 +195,36 @@ def test_where_members_replace_the_file_themselves_it_only_looks(tmp_path):
     assert run.best.holders["fox"] == (1, 2)
     assert run.best.scores["fox"] == score
     assert run.offer(1, 3, 90.0, episodes=6) == []
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_where_others_learn_too_the_leader_of_now_replaces_a_higher_score_of_early_days(tmp_path, maximize):
+    """Two species: early predators met prey that could not flee yet, and nobody will ever score like them again."""
+    sign = 1 if maximize else -1
+    run = Run(tmp_path, maximize, "now")
+    for member, mean in enumerate([90.0, 80.0, 70.0, 60.0]):
+        run.offer(member, 1, sign * mean)
+    assert run.best.holders["fox"] == (0, 1)
+    changes = [run.offer(member, 2, sign * mean) for member, mean in enumerate([50.0, 55.0, 40.0])]
+    assert changes == [[], [], ["fox"]]  # before most have come there, nobody knows what its scores are worth
+    assert run.best.holders["fox"] == (1, 2)
+    assert run.offer(3, 2, sign * 60.0) == ["fox"]
+    assert run.held().metadata["member"] == 3
+
+
+def test_where_others_learn_too_who_has_fallen_behind_is_not_the_best_by_a_score_of_early_days(tmp_path):
+    run = Run(tmp_path, choice="now")
+    run.offer(3, 1, 90.0)
+    for generation in (1, 2, 3):
+        for member in range(3):
+            run.offer(member, generation, 50.0 + member)
+    assert run.best.holders["fox"] == (2, 3)
+
+
+def test_where_others_learn_too_a_resumed_run_first_listens_how_everybody_stands(tmp_path):
+    run = Run(tmp_path, choice="now")
+    for member in range(4):
+        run.offer(member, 1, 10.0 + member)
+    run = Run(tmp_path, choice="now")
+    assert run.offer(0, 2, 5.0) == []
+    assert run.best.holders["fox"] == (3, 1)

@@ -150,9 +150,9 @@ def test_the_archive_holds_what_acts_and_only_whole_members(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("own", "won", "won_by_less"), [([4, 7], True, False), ([1, 6], False, False), ([0, 1], False, True)]
+    ("own", "won", "won_by_less"), [([4, 7], True, False), ([1, 6], True, True), ([0, 1], False, True)]
 )
-def test_a_challenge_is_won_by_more_than_a_standard_error_over_the_same_opponents(own, won, won_by_less):
+def test_a_challenge_is_lost_by_more_than_a_standard_error_over_the_same_opponents(own, won, won_by_less):
     theirs = [match(0, [1.0]), match(1, [4.0])]
     challenge = Challenge.between(Source(1, 2), [match(0, [own[0]]), match(1, [own[1]])], theirs)
     assert challenge.incumbent_score == pytest.approx(2.5)
