@@ -14,6 +14,8 @@ from marl_pbt.standings import Score, Source
 SCHEMA = 1
 RETRACTING = ("restart", "resume")
 """Kinds of events from which a member may live some generations again."""
+JOINED = "joined"
+"""What an exploit's `why` tells as its decision where a member began, or began again, as a copy (marl_pbt.joining)."""
 LIVED = ("start", "ready", "exploit", "explore")
 """Kinds of events that a policy lived through, in their order at a ready point."""
 
@@ -27,7 +29,8 @@ class LineageEvent:
 
     Attributes:
         kind: `start`, `ready`, `exploit` (weights were copied), `explore` (hyperparameters changed, copied ones without
-            their weights included), `restart`, `resume`.
+            their weights included), `rollback` (an interval came to numbers that are none: the member went back to
+            where it began), `restart`, `resume`.
         member: Index of the member.
         policy: The species.
         generation: Ready points passed.
@@ -39,7 +42,8 @@ class LineageEvent:
         hyperparameters: In force after the event.
         changes: Old and new value with the operation, per name.
         checksum: CRC-32 of the copied snapshot, hexadecimal.
-        why: Reason, rank, gap, quorum.
+        why: Reason, rank, gap, quorum; of a `rollback` the fault and how often in a row; of a `ready` after an interval
+            that was given up, `rolled_back`: the fault.
     """
 
     kind: str
@@ -60,6 +64,8 @@ class LineageEvent:
     def event_id(self) -> str:
         """The same event has the same id however often it is told; restarts and resumes are told apart by time."""
         tail = f"/{self.time:.3f}" if self.kind in RETRACTING else ""
+        if self.kind == "rollback":
+            tail = f"/{self.why.get('times')}"
         return f"{self.member:02d}/{self.policy}/{self.generation}/{self.kind}{tail}"
 
     def to_line(self) -> str:
@@ -85,7 +91,7 @@ class LineageEvent:
             data["parent"] = None if data["parent"] is None else Source(**data["parent"])
             data["changes"] = {name: Change(**change) for name, change in data["changes"].items()}
             event = cls(**data)
-        except (KeyError, TypeError, AttributeError) as fault:
+        except (KeyError, TypeError, AttributeError, RecursionError) as fault:
             raise ValueError(f"not a lineage event: {fault}") from fault
         if not event._is_sound():
             raise ValueError("not a lineage event: a field is of another type")

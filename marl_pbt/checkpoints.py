@@ -1,17 +1,21 @@
-"""A member's checkpoints on disk: one file per generation, the newest few and the best kept."""
+"""A member's checkpoints on disk: one file per generation, the newest few and the best kept, damaged ones put aside."""
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from marl_pbt.durable import TEMPORARY_SUFFIX, write_durably
+from marl_pbt.durable import identity, make_folder, move_durably, sweep, write_durably
+from marl_pbt.fault_points import reach
 from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode
 
+DAMAGED_SUFFIX = ".damaged"
+"""Behind the name of a file that was put aside; nothing reads it any more."""
 _FILE = re.compile(r"(\d{6,})(\.stopped)?\.safetensors")
 logger = logging.getLogger(__name__)
 
@@ -30,11 +34,13 @@ class Retention:
 
 
 class CheckpointError(Exception):
-    """No checkpoint of the member can be read; the message names the files and what is wrong with each."""
+    """A member has no whole checkpoint left, and nobody to begin from."""
 
 
 class MemberCheckpoints:
     """The checkpoints of one member.
+
+    Nothing is written into a folder that has taken the place of the one that was there at first.
 
     Args:
         folder: `members/member_03`; made at the first write.
@@ -43,14 +49,20 @@ class MemberCheckpoints:
     """
 
     def __init__(self, folder: Path, retention: Retention, maximize: bool = True) -> None:
-        self._folder = folder
+        self.folder = folder
         self._retention = retention
         self._maximize = maximize
         self._scores_path = folder / "scores.json"
+        self._home = identity(folder.parent)
+
+    @property
+    def is_lost(self) -> bool:
+        """True for a member that had checkpoints, of which none is whole."""
+        return not self._files() and any(self.folder.glob(f"*{DAMAGED_SUFFIX}"))
 
     def path(self, generation: int) -> Path:
         """Where a generation lies."""
-        return self._folder / f"{generation:06d}.safetensors"
+        return self.folder / f"{generation:06d}.safetensors"
 
     def generations(self) -> list[int]:
         """Those on disk, oldest first."""
@@ -65,19 +77,19 @@ class MemberCheckpoints:
             best: Per species, what this generation's score was worth; species without a score are absent.
             in_between: The member was stopped in the interval after this generation: the checkpoint lies beside
                 those of its generations, until the next of them.
+
+        Raises:
+            OSError: It could not be written; whatever was there still is.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_folder()
+        reach("checkpoint")
         if in_between:
-            write_durably(self._folder / f"{generation:06d}.stopped.safetensors", encode(snapshot))
-            return
-        write_durably(self.path(generation), encode(snapshot))
-        self._note_scores(generation, best)
-        keep = self._kept()
-        for old, is_stopped, path in self._files():
-            if is_stopped or old not in keep:
-                path.unlink(missing_ok=True)
-        for aside in self._folder.glob(f"*{TEMPORARY_SUFFIX}"):  # of a writer that was killed; nobody else writes here
-            aside.unlink(missing_ok=True)
+            write_durably(self.folder / f"{generation:06d}.stopped.safetensors", encode(snapshot))
+        else:
+            write_durably(self.path(generation), encode(snapshot))
+        reach("checkpointed")
+        if not in_between:
+            self._tidy(generation, best)
 
     def read(self, generation: int) -> Snapshot | None:
         """One generation's checkpoint; None where it is not there or not whole."""
@@ -88,39 +100,72 @@ class MemberCheckpoints:
             return None
 
     def newest(self) -> Snapshot | None:
-        """The newest whole checkpoint; None for a member that never wrote one.
+        """The newest whole checkpoint; None where there is none (any more, see `is_lost`).
 
-        Damaged ones are passed over with a warning.
-
-        Raises:
-            CheckpointError: There are some, and none is whole.
+        For the member itself: damaged ones are put aside, each with a warning.
         """
-        faults = []
         for generation, _, path in self._files()[::-1]:
             try:
                 return self._open(generation, path)
-            except (OSError, SnapshotError) as fault:
-                faults.append(f"{path}: {fault}")
-                logger.warning("%s: %s; trying the one before", path, fault)
-        if faults:
-            raise CheckpointError("; ".join(faults))
+            except SnapshotError as fault:
+                self._put_aside(path, fault)
+            except OSError as fault:
+                logger.warning("%s: cannot be read (%s); trying the one before", path, fault.strerror)
         return None
+
+    def whole(self) -> Iterator[Snapshot]:
+        """The checkpoints that are whole, newest first, for others to look at: nothing is moved, nothing said."""
+        for generation, _, path in self._files()[::-1]:
+            try:
+                yield self._open(generation, path)
+            except (OSError, SnapshotError):
+                continue
 
     def _open(self, generation: int, path: Path) -> Snapshot:
         """Read a file, which must hold what its place says: files are swapped by hand."""
         snapshot = decode(path.read_bytes())
         said = snapshot.metadata
         member = f"member_{said.get('member', -1):02d}"
-        if said.get("kind") != "checkpoint" or said.get("generation") != generation or member != self._folder.name:
+        if said.get("kind") != "checkpoint" or said.get("generation") != generation or member != self.folder.name:
             raise SnapshotError(f"holds {said.get('kind')} {member}@{said.get('generation')}, which belongs elsewhere")
         return snapshot
 
+    def _put_aside(self, path: Path, fault: SnapshotError) -> None:
+        target = path.with_name(path.name + DAMAGED_SUFFIX)
+        try:
+            move_durably(path, target)
+        except OSError:
+            logger.warning("%s: %s; trying the one before", path, fault)
+        else:
+            logger.warning("%s: %s; put aside as %s, trying the one before", path, fault, target.name)
+
+    def _make_folder(self) -> None:
+        if self._home is None:  # nobody has made it yet
+            make_folder(self.folder, parents=True)
+            self._home = identity(self.folder.parent)
+        if identity(self.folder.parent) != self._home:
+            gone = errno.ENOENT if identity(self.folder.parent) is None else errno.ESTALE
+            raise OSError(gone, "the run's folder was deleted or replaced", str(self.folder.parent))
+        make_folder(self.folder)
+
     def _files(self) -> list[tuple[int, bool, Path]]:
         """`(generation, stopped in the interval after it, path)`, oldest first."""
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return []
-        found = ((_FILE.fullmatch(path.name), path) for path in self._folder.iterdir())
+        found = ((_FILE.fullmatch(path.name), path) for path in self.folder.iterdir())
         return sorted((int(match[1]), match[2] is not None, path) for match, path in found if match)
+
+    def _tidy(self, generation: int, best: Mapping[str, float]) -> None:
+        """Delete what need not be kept; the checkpoint is safe already, so no fault in this is anybody's concern."""
+        try:
+            self._note_scores(generation, best)
+            keep = self._kept()
+            for old, is_stopped, path in self._files():
+                if is_stopped or old not in keep:
+                    path.unlink(missing_ok=True)
+        except OSError as fault:
+            logger.info("%s: what need not be kept stays for now (%s)", self.folder, fault.strerror)
+        sweep(self.folder)
 
     def _note_scores(self, generation: int, best: Mapping[str, float]) -> None:
         scores = self._scores() | {generation: dict(best)}

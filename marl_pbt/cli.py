@@ -12,6 +12,7 @@ VERBS = {
     "watch": "see them play, in a window or as a film (python -m marl_pbt.watch)",
     "lineage": "show who descends from whom, and the schedules that came of it (python -m marl_pbt.lineage)",
     "replay": "live through an ancestry, or its schedule, once more (python -m marl_pbt.replay)",
+    "verify": "check a run's files, and say what to do (python -m marl_pbt.verify)",
     "export": "write a policy for other tools (python -m marl_pbt.export)",
     "import": "read weights from a Stable-Baselines3 zip (python -m marl_pbt.import)",
     "check_env": "check a PettingZoo parallel environment (python -m marl_pbt.check_env)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -135,6 +137,12 @@ class LiveConsole:
         if not self._live.is_started:  # not before: an empty live area would push lines about
             self._live.start()
         self._live.update(table, refresh=True)
+
+
+def silence(stream: TextIO) -> None:
+    """Let go of a stream whose reader is gone: what is written from now on goes nowhere, and nobody complains."""
+    with contextlib.suppress(OSError, ValueError):  # it may not be a file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def status_line(description: RunDescription, status: RunStatus) -> str:

@@ -20,6 +20,7 @@ from marl_pbt.status import Activity, MemberStatus, RunDescription, RunStatus
 _STYLES: dict[Activity, str] = {
     "starting": "dim",
     "training": "",
+    "stale": "bold yellow",
     "pending": "yellow",
     "ready": "cyan",
     "done": "green",

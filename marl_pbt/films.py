@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pbt.durable import TEMPORARY_SUFFIX
+from marl_pbt.durable import publish_file, temporary_beside
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.protocols import Policy, UserError
 
@@ -117,11 +116,11 @@ def write_mp4(path: Path, pictures: Iterable[Picture], fps: float) -> int:
     ffmpeg = _ffmpeg()
     if not path.parent.is_dir():
         raise UserError(f"--mp4: {path.parent} is no folder")
-    aside = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    aside = temporary_beside(path)
     try:
         count = _encode(ffmpeg, aside, pictures, fps)
         _check(ffmpeg, aside, count)
-        aside.replace(path)
+        publish_file(aside, path)
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -264,7 +263,7 @@ def _even(picture: Picture) -> Picture:
 
 
 def _check(ffmpeg: Any, path: Path, count: int) -> None:
-    """The encoder's process does not tell whether it could write all; so its file is read, and then kept for good.
+    """The encoder's process does not tell whether it could write all; so its file is read.
 
     Raises:
         OSError: It holds another number of pictures, or cannot be read.
@@ -275,5 +274,3 @@ def _check(ffmpeg: Any, path: Path, count: int) -> None:
         raise OSError(f"{path}: could not be written") from fault
     if found != count:
         raise OSError(f"{path}: could not be written whole, {found} of {count} pictures")
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from marl_pbt.ancestry import LineageEvent
 from marl_pbt.decision import Decision, Question, decide
 from marl_pbt.exploit_unit import combined
 from marl_pbt.explore import Change, Experience, Values
+from marl_pbt.finite import first_not_finite
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, decode
 from marl_pbt.standings import BoardRow, Source
@@ -111,6 +112,8 @@ def _read(member: Member, unit: Sequence[str], donor: int) -> dict[str, Copied] 
         if data is None:
             return None
         copied[name] = Copied(decode(data, verify=False), f"{zlib.crc32(data):08x}")
+        if first_not_finite(copied[name].snapshot.tensors) is not None:
+            return None
     return copied if len({each.snapshot.metadata["generation"] for each in copied.values()}) == 1 else None
 
 

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
 from marl_pbt.config import LoadedConfig, config_to_yaml, load_config
+from marl_pbt.config.resuming import Change, changes, check_changes
+from marl_pbt.console import silence
+from marl_pbt.disk_probe import check_can_be_written, check_has_room
 from marl_pbt.durable import write_durably
+from marl_pbt.fault_points import arm
 from marl_pbt.figures import counted
 from marl_pbt.imports import ensure_rooms_on_path
+from marl_pbt.leftovers import nothing_left
 from marl_pbt.protocols import UserError
 from marl_pbt.provenance import write_provenance
 from marl_pbt.run_directory import RunDirectory, existing_run, member_name, new_run
+from marl_pbt.troubles import failure_lines
 
 if TYPE_CHECKING:
     from marl_pbt.plan import RunPlan
+    from marl_pbt.resuming import Resumption
+    from marl_pbt.run_watch import RunWatch
     from marl_pbt.supervisor import Outcome
 
-MAY_CHANGE_ON_RESUME = ("stop.", "workers", "films.", "judge.", "checkpoints.")
+EXIT_CODE = 74
+"""Of a run that was stopped because it could not be written down any more; `EX_IOERR` of sysexits.h."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,13 @@ class Launch:
     """What the user typed.
 
     Attributes:
-        config: The config's path; None on a resume, which brings its own.
+        config: The config's path; on a resume it may be None: the run brings its own.
         overrides: `key=value`.
         name: The run's; None for the config's with date and time.
         runs: Where runs lie.
         resume: A run to go on with, by name or folder.
         command: The command line, for the record.
+        is_forced: Whether keys may change on a resume that had better not.
     """
 
     config: Path | None
@@ -44,50 +55,54 @@ class Launch:
     runs: Path
     resume: str | None
     command: Sequence[str]
+    is_forced: bool = False
 
     def run(self) -> int:
         """Train.
 
         Returns:
-            The exit code: 0 done, 1 every member failed, 128 + n stopped by signal n.
+            The exit code: 0 done, 1 every member failed, 74 the run could not be written down any more, 128 + n stopped
+            by signal n.
 
         Raises:
-            UserError: Something that the user wrote is wrong; nothing has been started.
+            UserError: Something that the user wrote is wrong, or the disk cannot be written; nothing has been started.
         """
+        arm()
         ensure_rooms_on_path()
-        run, loaded = self._resumed() if self.resume else self._fresh()
-        from marl_pbt.plan import RunPlan  # not before: it imports more than a fault in the config takes to tell
+        with nothing_left():
+            return self._begin() if self.resume is None else self._go_on(existing_run(self.runs, self.resume))
 
-        plan = RunPlan.of(loaded)
-        if not self.resume:
-            run.create()
-        run.lock(os.getpid())
-        try:
-            resumed_at = plan.resumed_at(run) if self.resume else None
-            return self._train(run, loaded, plan, resumed_at)
-        except OSError as fault:  # before the training: during it, nothing on the disk ends a run
-            raise UserError(f"{fault.filename or run.root}: {fault.strerror}") from None
-        finally:
-            run.unlock()
-
-    def _fresh(self) -> tuple[RunDirectory, LoadedConfig]:
+    def _begin(self) -> int:
         assert self.config is not None
         loaded = load_config(self.config, self.overrides)
-        return new_run(self.runs, self.name, loaded.config.name), loaded
+        run = new_run(self.runs, self.name, loaded.config.name)
+        check_can_be_written(run.root.parent)
+        plan = _plan_of(loaded)
+        _check_room(run, plan)
+        run.create()
+        with _locked(run):
+            return self._train(run, loaded, plan, None)
 
-    def _resumed(self) -> tuple[RunDirectory, LoadedConfig]:
-        assert self.resume is not None
-        fixed = [text for text in self.overrides if not text.startswith(MAY_CHANGE_ON_RESUME)]
-        if fixed:
-            allowed = ", ".join(f"{key}*" if key.endswith(".") else key for key in MAY_CHANGE_ON_RESUME)
-            raise UserError(*(f"--set {text}: cannot change on --resume; what can: {allowed}" for text in fixed))
-        run = existing_run(self.runs, self.resume)
+    def _go_on(self, run: RunDirectory) -> int:
+        """Everything that may be refused comes before anything is touched."""
         run.open_existing()
-        return run, load_config(run.config, self.overrides)
+        loaded = load_config(self.config or run.config, self.overrides)
+        changed = changes(load_config(run.config).config, loaded.config)
+        check_changes(changed, self.is_forced)
+        check_can_be_written(run.root)
+        with _locked(run):
+            plan = _plan_of(loaded)
+            from marl_pbt.resuming import check_checkpoints_fit, place_members, survey
 
-    def _train(
-        self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumed_at: Mapping[int, int] | None
-    ) -> int:
+            _check_room(run, plan)
+            resumption = survey(run, plan)
+            check_checkpoints_fit(run, plan, changed)
+            moved = place_members(run, plan.population)
+            resumption.lines[:0] = [*_told(changed), *moved]
+            return self._train(run, loaded, plan, resumption)
+
+    def _train(self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumption: Resumption | None) -> int:
+        from marl_pbt.hangs import Patience
         from marl_pbt.logs import open_run_log
         from marl_pbt.records import Records
         from marl_pbt.supervisor import Supervisor
@@ -95,10 +110,10 @@ class Launch:
         write_durably(run.config, config_to_yaml(loaded.config).encode())
         write_provenance(run, self.command)
         with (
-            contextlib.closing(Records(run, plan, resumed_at)) as records,
+            contextlib.closing(Records(run, plan, None if resumption is None else resumption.steps)) as records,
             contextlib.closing(open_run_log(run.log, records.say)) as log,
         ):
-            for notice in (*loaded.notices, *plan.notices):
+            for notice in (*loaded.notices, *plan.notices, *(() if resumption is None else resumption.lines)):
                 records.say(notice)
             records.say(f"{run.root}: {counted(plan.population, 'member')} on {counted(plan.workers, 'worker')}")
             # In this process, before the workers would all compile the same.
@@ -109,22 +124,72 @@ class Launch:
             finally:
                 telling.cancel()
                 telling.join()  # it may be speaking just now
-            supervisor = Supervisor(plan.job(run.root), plan.workers, records, log)
+            job = replace(plan.job(run.root), joining=frozenset(() if resumption is None else resumption.joining))
+            patience = Patience(plan.config.supervision.hang_timeout_s)
+            supervisor = Supervisor(job, plan.workers, records, log, patience)
             supervisor.state.exploits = records.exploits_so_far
             outcome = supervisor.run(plan.time_limit_s)
-            records.finish(supervisor.state)
-        return self._say_how_it_ended(run, plan, outcome)
+            if records.trouble is None or not records.trouble.is_gone:
+                records.finish(supervisor.state)
+        return _say_how_it_ended(run, plan, outcome, records.watch)
 
-    def _say_how_it_ended(self, run: RunDirectory, plan: RunPlan, outcome: Outcome) -> int:
-        resume = f"python -m marl_pbt.train --resume {run.root}"
-        for member, fault in outcome.failed.items():
-            print(f"{member_name(member)} failed: {fault}")  # noqa: T201  # a command's own words
-        if len(outcome.failed) == plan.population:
-            print(f"every member failed; see {run.log}, then go on with: {resume}")  # noqa: T201
-            return 1
-        if outcome.cut_off:
-            names = ", ".join(map(member_name, outcome.cut_off))
-            print(f"cut off before it could write where it stands: {names}; from its last generation")  # noqa: T201
-        if outcome.stopped or outcome.cut_off:
-            print(f"stopped; go on with: {resume}")  # noqa: T201
-        return 128 + outcome.signal if outcome.signal else 0
+
+def _plan_of(loaded: LoadedConfig) -> RunPlan:
+    from marl_pbt.plan import RunPlan  # not before: it imports more than a fault in the config takes to tell
+
+    return RunPlan.of(loaded)
+
+
+@contextlib.contextmanager
+def _locked(run: RunDirectory) -> Iterator[None]:
+    run.lock(os.getpid())
+    try:
+        yield
+    except OSError as fault:  # before the training: during it, nothing on the disk ends a run like this
+        raise UserError(f"{fault.filename or run.root}: {fault.strerror}") from None
+    finally:
+        run.unlock()
+
+
+def _check_room(run: RunDirectory, plan: RunPlan) -> None:
+    from marl_pbt.resuming import needed_bytes
+
+    check_has_room(run.root, needed_bytes(plan))
+
+
+def _told(changed: Sequence[Change]) -> list[str]:
+    """The diff, with what it means where that is not plain."""
+    return [f"{each} ({each.rule.reason})" if each.rule.kind == "needs --force" else str(each) for each in changed]
+
+
+def _say_how_it_ended(run: RunDirectory, plan: RunPlan, outcome: Outcome, watch: RunWatch) -> int:
+    resume = f"go on with: python -m marl_pbt.train --resume {run.root}"
+    if watch.trouble is not None and watch.trouble.is_gone:
+        _print([watch.trouble.line])
+        return EXIT_CODE
+    lines = list(failure_lines(outcome.failed))
+    if len(outcome.failed) == plan.population:
+        _print([*lines, f"every member failed; see {run.log}, then {resume}"])
+        return 1
+    cut_off = sorted({*outcome.cut_off, *(watch.unwritten.intersection(outcome.stopped))})
+    if cut_off:
+        names = ", ".join(map(member_name, cut_off))
+        lines.append(f"cut off before it could write where it stands: {names}; from its last generation")
+    if outcome.stopped or cut_off:
+        lines.append(f"stopped; {resume}")
+    elif watch.unwritten:
+        names = ", ".join(map(member_name, sorted(watch.unwritten)))
+        lines.append(f"warning: the last checkpoint of {names} could not be written; {resume}")
+    _print(lines)
+    if outcome.signal:
+        return 128 + outcome.signal
+    return EXIT_CODE if watch.trouble is not None or watch.unwritten else 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    """A command's own words, if anybody still reads them."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from marl_pbt.ancestry import RETRACTING, LineageEvent, standing
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import append, flush, open_to_append, write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ class LineageStore:
         self._forget_old_matches(0)
         self._unwritten = bytearray()
         self._known = {event.event_id for event in self.events}
-        self._file = path.open("ab", buffering=0)
+        self._file = open_to_append(path)
+        self._is_flushed = True
 
     def append(self, events: Sequence[LineageEvent]) -> list[LineageEvent]:
         """Store what is new.
@@ -72,16 +73,29 @@ class LineageStore:
             self._newest_matches[event.member, event.policy] = place
 
     def _write(self) -> None:
-        """Write what waits; what the disk does not take now is tried again with the next event."""
+        """Write what waits; what the disk does not take now is tried again."""
+        if not self._unwritten:
+            return
+        self._is_flushed = False
         try:
-            while self._unwritten:
-                written = self._file.write(self._unwritten)
-                del self._unwritten[:written]
+            append(self._file, self._unwritten)
         except OSError as fault:
-            logger.warning("%s: cannot be written (%s); tried again at the next event", self._path, fault.strerror)
+            logger.warning("%s: cannot be written (%s); kept in memory and tried again", self._path, fault.strerror)
+
+    def flush(self) -> None:
+        """See that everything is on the disk; what is not after a loss of power, members tell again."""
+        self._write()
+        if self._is_flushed:
+            return
+        try:
+            flush(self._file)
+            self._is_flushed = not self._unwritten
+        except OSError as fault:
+            logger.warning("%s: cannot be written (%s); tried again", self._path, fault.strerror)
 
     def close(self) -> None:
         """Flush and close."""
+        self.flush()
         self._file.close()
 
 

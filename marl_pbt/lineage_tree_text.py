@@ -141,7 +141,7 @@ def _title(tree: LineageTree, group: Group) -> str:
     if len(group) > 1:
         return f"⋮ {len(group)} copies, to {member_name(group[-1][0])}"
     segment = tree.segments[group[0]]
-    again = "↻" * any(event.kind in ("restart", "resume") for event in segment.events)
+    again = "↻" * any(event.kind in ("restart", "resume", "rollback") for event in segment.events)
     copied = "" if segment.copy is None else f" ← {source_text(segment.copy.parent).removeprefix('member_')}"
     return f"{member_name(segment.member)}{copied}{again and f' {again}'}"
 

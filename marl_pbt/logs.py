@@ -18,10 +18,14 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from multiprocessing_logging import MultiProcessingHandler
+
+from marl_pbt.durable import private
+from marl_pbt.fault_points import reach
 
 FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(member)s %(name)s: %(message)s"
 """`member` is what a record was given with `extra={"member": "member_03"}`, else a dash."""
@@ -198,6 +202,17 @@ class _LogFile(logging.FileHandler):
         self.setFormatter(logging.Formatter(FORMAT, defaults={"member": "-"}))
         self._say = say
         self._has_failed = False
+
+    def _open(self) -> TextIOWrapper:
+        return cast("TextIOWrapper", open(self.baseFilename, self.mode, encoding=self.encoding, opener=private))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            reach("log")
+        except OSError:
+            self.handleError(record)
+        else:
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's
         del record

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,18 +15,20 @@ from marl_pbt.checkpoints import MemberCheckpoints
 from marl_pbt.cross_play.at_ready_point import invite_guests, leave_policies, matches_told
 from marl_pbt.cross_play.hall import Hall
 from marl_pbt.evolution import Evolution
+from marl_pbt.fault_points import reach
+from marl_pbt.finite import check_parameters, check_report
 from marl_pbt.following import copy_donor, decide_whom_to_follow, go_on
+from marl_pbt.joining import join
 from marl_pbt.meeting_point import halves_of
-from marl_pbt.member_files import checkpoint_of, policy_of, restore, write_checkpoint
+from marl_pbt.member_files import checkpoint_of, note_events, policy_of, restore, write_checkpoint, write_where_stopped
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Board, Clocks, HyperparameterValue, Learner
 from marl_pbt.publishing import publish, publish_decision, row_of
 from marl_pbt.reports import IntervalBegun, ReadyPassed, Report, UpdateDone
+from marl_pbt.rolling_back import ROLL_BACKS, roll_back, take_rollbacks
 from marl_pbt.scoring import note_scores, sick_species
 from marl_pbt.snapshot import Snapshot
 from marl_pbt.standings import BoardRow
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Place:
         tell: Reports to the supervisor.
         must_stop: True once the supervisor wants everyone to stop; asked after each update.
         hall: Where its policies meet others'; None where training episodes make the scores.
+        joins: True for a member that the run had not before: it begins as a copy of a good one.
     """
 
     board: Board
@@ -47,6 +49,7 @@ class Place:
     tell: Callable[[Report], None]
     must_stop: Callable[[], bool] = field(default=lambda: False)
     hall: Hall | None = None
+    joins: bool = False
 
 
 class Member:
@@ -68,9 +71,13 @@ class Member:
         self.clocks = Clocks()
         self.clocks_at_ready = Clocks()
         self.policies = {name: PolicyState.founder_of(index, evolution.score_rules) for name in learner.species}
-        self.events: tuple[LineageEvent, ...] = ()
+        self.events: tuple[LineageEvent, ...] = ()  # of the latest ready point
+        self.earlier_events: tuple[LineageEvent, ...] = ()  # of some before: told again after a crash
+        self.told_generation = 0  # the latest of which the supervisor has heard; its checkpoint is on the disk
         self.is_waiting = False  # at a ready point, for the others to come there; in synchronous mode only
-        self.fault: FloatingPointError | None = None  # of the update that diverged, if one did in this interval
+        self.rollbacks = 0  # in a row, since the last interval that went well
+        self.fault: FloatingPointError | None = None  # why it has to follow a donor at this ready point
+        self.beginning: Snapshot | None = None  # of the interval, where the disk has it not
 
     @property
     def is_done(self) -> bool:
@@ -85,6 +92,8 @@ class Member:
     def start(self) -> None:
         """Go on from the newest checkpoint, or begin: draw the first hyperparameters and say so."""
         checkpoint = self.place.checkpoints.newest()
+        if checkpoint is None and (self.place.joins or self.place.checkpoints.is_lost):
+            checkpoint = join(self)
         if checkpoint is not None:
             restore(self, checkpoint)
             if self.generation and self.clocks != self.clocks_at_ready:  # stopped in mid-interval
@@ -99,6 +108,7 @@ class Member:
             publish(self, None)
             policies = {n: Snapshot(self.card(n), self.learner.snapshot(n)) for n in self.learner.species}
         leave_policies(self, policies)
+        self.beginning = checkpoint_of(self) if self.generation == 0 or checkpoint is None else None
 
     def live_one_interval(self) -> bool:
         """Train for an interval, and pass the ready point at its end.
@@ -119,14 +129,28 @@ class Member:
 
     def _train_one_interval(self) -> bool:
         self.place.tell(IntervalBegun(self.index))
-        invite_guests(self)
-        if not self._train_until_ready():
-            self.place.checkpoints.write(self.generation, checkpoint_of(self), {}, in_between=True)
-            return False
+        began = self.generation
+        while True:
+            invite_guests(self)
+            try:
+                has_come = self._train_until_ready()
+                check_parameters(self.learner)
+                if not has_come:
+                    write_where_stopped(self)
+                    return False
+                self._come_to_ready_point()
+                self.rollbacks = 0
+                return True
+            except FloatingPointError as fault:
+                self.fault = roll_back(self, began, fault)
+                if self.fault is not None:
+                    self._come_to_ready_point()
+                    return True
+
+    def _come_to_ready_point(self) -> None:
         self.generation += 1
         self.clocks_at_ready = self.clocks
         note_scores(self)
-        return True
 
     def _show_scores(self) -> None:
         """Let everybody see, and copy, what it has come to; then it waits until all others have shown theirs."""
@@ -136,27 +160,33 @@ class Member:
     def _pass_ready_point(self) -> None:
         """Decide, copy, explore; for each species apart, or for all of them as one."""
         self.is_waiting = False
-        events: list[LineageEvent] = []
+        events: list[LineageEvent] = take_rollbacks(self)
+        given_up = {} if self.fault is None else {"rolled_back": str(self.fault)}
         for unit in self.evolution.units(self.learner.species):
             scores = {name: self.row(name).score_at(self.generation) for name in unit}
             told = {name: matches_told(self, name, scores[name]) for name in unit}
             decision, copied = copy_donor(self, unit, decide_whom_to_follow(self, unit))
             for name in unit:
-                why = {"decision": decision.reason, **decision.why, **told[name]}
+                why = {"decision": decision.reason, **decision.why, **told[name], **given_up}
                 events.append(self.event("ready", name, score=scores[name], why=why))
                 events += go_on(self, name, decision, copied.get(name))
         if self.fault and not any(self.policies[name].last_exploit == self.generation for name in sick_species(self)):
-            raise FloatingPointError(f"{self.fault}; no sound weights could be copied")
+            raise FloatingPointError(f"{self.fault}; rolled back {ROLL_BACKS}×, and no sound weights could be copied")
         self.fault = None
-        self.events = tuple(events)
+        note_events(self, events)
         checkpoint = write_checkpoint(self)
-        # Before others hear that it has decided: they may go on at once, and meet these policies.
-        leave_policies(self, {name: policy_of(checkpoint, name) for name in self.learner.species})
+        self.beginning = checkpoint_of(self) if checkpoint is None else None
+        if checkpoint is not None:
+            # Before others hear that it has decided: they may go on at once, and meet these policies.
+            leave_policies(self, {name: policy_of(checkpoint, name) for name in self.learner.species})
         if self.evolution.is_synchronous:
             publish_decision(self)
-        else:
+        elif checkpoint is not None:
             publish(self, checkpoint)
-        self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), self.events))
+        if checkpoint is not None:
+            untold = (event for event in self.earlier_events if event.generation > self.told_generation)
+            self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), (*untold, *self.events)))
+            self.told_generation = self.generation
 
     def slot(self, species: str) -> int:
         """The species' place on the board."""
@@ -179,12 +209,9 @@ class Member:
         while self.evolution.progress(self.clocks) < target:
             if self.place.must_stop():
                 return False
-            try:
-                report = self.learner.update()
-            except FloatingPointError as fault:
-                logger.warning("member %d: %s; it is ready at once", self.index, fault)
-                self.fault = fault
-                return True
+            reach("update")
+            report = self.learner.update()
+            check_report(report, self.learner.species)
             self.clocks += replace(report.clocks, seconds=0.0) if self.evolution.deterministic else report.clocks
             for name, policy in self.policies.items():
                 policy.take_in(name, report.episodes)

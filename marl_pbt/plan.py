@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from marl_pbt.checkpoints import CheckpointError, MemberCheckpoints, Retention
+from marl_pbt.checkpoints import Retention
 from marl_pbt.config import BoundPBT, LoadedConfig, RunConfig, bind
 from marl_pbt.cross_play import planning as cross_play
 from marl_pbt.environments import EnvironmentSource, interface_of, warm_up
@@ -17,7 +17,7 @@ from marl_pbt.judgement import Judge
 from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, WarmsUp, Worlds
 from marl_pbt.protocols.guests import guest_worlds
-from marl_pbt.run_directory import RunDirectory
+from marl_pbt.run_directory import NAME, NAME_RULE
 from marl_pbt.shared_board import BoardShape
 from marl_pbt.space_cards import card_of
 from marl_pbt.worker import LearnerSource, WorkerJob
@@ -66,6 +66,9 @@ class RunPlan:
         except UserError as fault:
             raise loaded.placed("learner.settings", fault) from None
         species = interface.species or tuple(description.hyperparameters)
+        for name in species:
+            if not NAME.fullmatch(name):
+                raise loaded.placed("environment", UserError(f"species: {NAME_RULE}, got {name!r}"))
         if config.pbt.fitness == "cross_play" and len(species) < 2:
             alone = f"fitness: must be own_pair with {species[0]} alone, and no other species, got cross_play"
             raise loaded.placed("pbt", UserError(alone))
@@ -117,6 +120,11 @@ class RunPlan:
         """Wall time of the run; None for no limit."""
         minutes = self.config.stop.minutes
         return None if minutes is None else 60.0 * minutes
+
+    @property
+    def patience_s(self) -> float:
+        """How long members train on without a checkpoint that cannot be written."""
+        return 60.0 * self.config.checkpoints.patience_minutes
 
     @property
     def retention(self) -> Retention:
@@ -171,23 +179,6 @@ class RunPlan:
             if self.environment is None
             else self.environment.changed(self.config.pbt.cross_play.config),
         )
-
-    def resumed_at(self, run: RunDirectory) -> dict[int, int]:
-        """Per member the agent steps of its newest checkpoint; it must be readable before anything is started.
-
-        Raises:
-            UserError: A member has checkpoints, and none is whole.
-        """
-        steps, faults = {}, []
-        for member in range(self.population):
-            try:
-                checkpoint = MemberCheckpoints(run.member(member), self.retention).newest()
-                steps[member] = 0 if checkpoint is None else int(checkpoint.metadata["clocks"]["agent_steps"])
-            except CheckpointError as fault:
-                faults.append(f"{fault}: no whole checkpoint of this member is left; delete its folder to start afresh")
-        if faults:
-            raise UserError(*faults)
-        return steps
 
     def _card(self, species: str) -> dict[str, Any]:
         return {

@@ -1,8 +1,9 @@
 """Policies read from files, also from strangers' files: nothing in them is run, and nothing about them is believed.
 
-The order of the checks: a regular file of a legal size, a sound container (`marl_pbt.snapshot`: strict JSON, schema,
-SHA-256), a card with exactly the fields that we write. Whether the tensors fit the architecture and the architecture
-fits an environment is checked by the kind of learner that loads it, see `marl_pbt.seats`.
+The order of the checks: a regular file of a legal size, a sound container (`marl_pbt.snapshot`: no zip or pickle, a
+header of legal size in strict JSON, schema, tensors that fill the file, SHA-256), strings that can be shown, a card of
+exactly the fields that we write. Whether the tensors fit the architecture and are finite, the architecture fits the
+environment, and one forward pass is finite, is checked by the kind of learner that loads it, see `marl_pbt.seats`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marl_pbt.member_files import policy_of
 from marl_pbt.protocols import HyperparameterValue, Tensors, UserError
-from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
+from marl_pbt.run_directory import NAME
+from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode, header_bytes
 from marl_pbt.strangers_files import read_whole
 
 MAX_STRING = 4096
 MAX_TOLD = 300
 """Characters of a fault that quotes the file."""
-MAX_DEPTH = 16
+MAX_CARD_BYTES = 256 * 1024
+"""Of all that a policy's file holds beside weights."""
 _MOST = 2**53  # what a float counts up to, and more than any clock shows
 _Count = Annotated[int, Field(ge=0, le=_MOST)]
 
@@ -77,7 +80,7 @@ class PolicyCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     kind: Literal["policy"]
-    species: str
+    species: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     member: _Count | None
     generation: _Count | None
     clocks: dict[str, Annotated[float, Field(ge=0, le=_MOST)]]
@@ -127,8 +130,26 @@ def read_policies(path: Path) -> dict[str, SavedPolicy]:
         data = read_whole(path, MAX_BYTES)
     except UserError as fault:
         raise PolicyFileError(*fault.faults) from None
+    return policies_in(path, data)
+
+
+def policies_in(path: Path, data: bytes) -> dict[str, SavedPolicy]:
+    """The same of a file's content.
+
+    Args:
+        path: For the errors.
+        data: All of it.
+
+    Raises:
+        PolicyFileError: It is no such file's, or damaged.
+    """
     snapshot = _decoded(path, data)
     if snapshot.metadata.get("kind") != "checkpoint":
+        if header_bytes(data) > MAX_CARD_BYTES:
+            has = header_bytes(data)
+            raise PolicyFileError(
+                f"{path}: not a policy of ours: must have at most {MAX_CARD_BYTES} bytes of metadata, has {has}"
+            )
         policy = _policy(path, snapshot)
         return {policy.card.species: policy}
     published = snapshot.metadata.get("published")
@@ -152,14 +173,12 @@ def _decoded(path: Path, data: bytes) -> Snapshot:
         raise PolicyFileError(f"{path}: {str(fault)[:MAX_TOLD]}") from None
 
 
-def _fault_of_text(value: Any, depth: int = 0) -> str | None:
-    """What keeps this from being shown to a person: no structure is that deep, no string that long."""
-    if depth > MAX_DEPTH:
-        return f"must be nested at most {MAX_DEPTH} deep"
+def _fault_of_text(value: Any) -> str | None:
+    """What keeps this from being shown to a person; its depth has been seen to."""
     if isinstance(value, str) and not (value.isprintable() and len(value) <= MAX_STRING):
         return f"strings must be printable and of at most {MAX_STRING} characters, got {value[:40]!a}"
     below = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-    return next((fault for fault in (_fault_of_text(each, depth + 1) for each in below) if fault), None)
+    return next((fault for fault in (_fault_of_text(each) for each in below) if fault), None)
 
 
 def _policy(path: Path, snapshot: Snapshot) -> SavedPolicy:

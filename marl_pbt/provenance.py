@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import append, open_to_append, write_durably
 from marl_pbt.run_directory import RunDirectory
 
 PACKAGES = (
@@ -30,8 +30,9 @@ PACKAGES = (
 
 def write_provenance(run: RunDirectory, command: Sequence[str]) -> None:
     """Append the command line; replace the versions by those that compute from now on."""
-    with run.command.open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}  {shlex.join(command)}\n")
+    line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}  {shlex.join(command)}\n"
+    with open_to_append(run.command) as file:
+        append(file, bytearray(line.encode("utf-8", errors="backslashreplace")))
     data = {
         "python": sys.version.split()[0],
         "platform": platform.platform(),

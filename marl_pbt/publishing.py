@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marl_pbt.fault_points import reach
 from marl_pbt.member_files import policy_of
 from marl_pbt.snapshot import Snapshot, encode
 from marl_pbt.standings import BoardRow, Stage
@@ -47,7 +48,9 @@ def publish(member: Member, at_ready: Snapshot | None) -> None:
         elif row.can_be_donor:
             assert at_ready is not None
             member.place.board.publish_snapshot(member.index, member.slot(name), encode(policy_of(at_ready, name)))
+        reach("publish")
         member.place.board.publish_row(member.index, member.slot(name), row.to_bytes())
+    reach("published")
 
 
 def publish_decision(member: Member) -> None:

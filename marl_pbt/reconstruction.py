@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from marl_pbt.ancestry import LineageEvent
+from marl_pbt.ancestry import JOINED, LineageEvent
 from marl_pbt.evolution import Evolution
 from marl_pbt.protocols import Clocks, HyperparameterValue, Learner, Tensors, UserError
 from marl_pbt.run_directory import member_name
@@ -24,10 +24,16 @@ class Turn:
     Attributes:
         donor: Whose version was copied; None: nobody's.
         hyperparameters: In force from then on.
+        updates: Of the member so far, where the interval was given up and nothing of it is left; None: it was not.
+        clocks: The member's, there.
+        is_beginning: Whether the member began here, as a copy (marl_pbt.joining).
     """
 
     donor: Source | None
     hyperparameters: Mapping[str, HyperparameterValue]
+    updates: int | None = None
+    clocks: Clocks = field(default_factory=Clocks)
+    is_beginning: bool = False
 
 
 Turns = Mapping[tuple[int, int], Mapping[str, Turn]]
@@ -43,8 +49,16 @@ def turns_of(events: Iterable[LineageEvent]) -> Turns:
         here = turns.setdefault((event.member, event.generation), {})
         before = here.get(event.policy)
         donor = event.parent if event.kind == "exploit" else before.donor if before else None
-        here[event.policy] = Turn(donor, event.hyperparameters)
+        updates = event.clocks.updates if "rolled_back" in event.why else before.updates if before else None
+        begins = event.why.get("decision") == JOINED or (before is not None and before.is_beginning)
+        here[event.policy] = Turn(donor, event.hyperparameters, updates, event.clocks, begins)
     return turns
+
+
+def beginning(turns: Turns, member: int, generation: int) -> int:
+    """Where the life began that a member lived as it passed a ready point: 0, or where it joined as a copy."""
+    joined = (at for who, at in turns if who == member and at <= generation)
+    return max((at for at in joined if any(turn.is_beginning for turn in turns[member, at].values())), default=0)
 
 
 def needed(turns: Turns, member: int, generation: int) -> dict[int, int]:
@@ -54,18 +68,19 @@ def needed(turns: Turns, member: int, generation: int) -> dict[int, int]:
         UserError: The lineage does not tell of one of the ready points.
     """
     far: dict[int, int] = {}
-    passed: dict[int, int] = {}
+    passed: dict[tuple[int, int], int] = {}
     waiting = [(member, generation, generation)]
     while waiting:
         who, comes_to, passes = waiting.pop()
-        for at in range(passed.get(who, -1) + 1, passes + 1):
+        life = who, beginning(turns, who, passes)
+        for at in range(passed.get(life, life[1] - 1) + 1, passes + 1):
             if (who, at) not in turns:
                 raise UserError(f"the lineage does not tell of {member_name(who)}@{at}, so it cannot be lived again")
             donors = (turn.donor for turn in turns[who, at].values() if turn.donor is not None)
             # What is copied is a donor's version as it came to a ready point, before it copied anybody there itself.
             waiting += [(donor.member, donor.generation, donor.generation - 1) for donor in donors]
         far[who] = max(far.get(who, 0), comes_to)
-        passed[who] = max(passed.get(who, -1), passes)
+        passed[life] = max(passed.get(life, -1), passes)
     return far
 
 
@@ -115,7 +130,7 @@ class Reconstruction:
         self._turns = turns
         self._evolution = evolution
         self._build = build
-        self._lives: dict[int, _Life] = {}
+        self._lives: dict[tuple[int, int], _Life] = {}
         self._copied = {
             (turn.donor.member, turn.donor.generation, name)
             for at in turns.values()
@@ -129,7 +144,7 @@ class Reconstruction:
         Yields:
             Member and generation after each interval, donors' included.
         """
-        life = self._life(member)
+        life = self._life(member, generation)
         if life.passed > generation and (generation, life.learner.species[0]) not in life.left:
             raise ValueError(f"{member_name(member)}@{generation}: was passed already; ask for the latest last")
         yield from self._come_to(member, generation)
@@ -139,10 +154,10 @@ class Reconstruction:
 
     def _come_to(self, member: int, generation: int) -> Iterator[tuple[int, int]]:
         """Train until the ready point."""
-        life = self._life(member)
+        life = self._life(member, generation - 1)
         while life.generation < generation:
             yield from self._pass(member, life.generation)
-            self._train(life)
+            self._train(life, member)
             life.generation += 1
             for name in life.learner.species:
                 if (member, life.generation, name) in self._copied:
@@ -151,7 +166,7 @@ class Reconstruction:
 
     def _pass(self, member: int, at: int) -> Iterator[tuple[int, int]]:
         """Copy what was copied at the ready point, once; whom it was copied from comes that far first."""
-        life = self._life(member)
+        life = self._life(member, at)
         if life.passed >= at:
             return
         turn = self._turns[member, at]
@@ -161,28 +176,44 @@ class Reconstruction:
         for name in life.learner.species:
             donor = turn[name].donor
             if donor is not None:
-                version = self._lives[donor.member].versions[donor.generation, name]
+                version = self._life(donor.member, donor.generation - 1).versions[donor.generation, name]
                 life.learner.adopt(name, version, self._evolution.optimizer_state)
             life.learner.set_hyperparameters(name, turn[name].hyperparameters)
         life.passed = at
 
     def version(self, member: int, generation: int, species: str) -> Tensors:
         """A member's policy as it left a ready point that `live` was asked for."""
-        return self._lives[member].left[generation, species]
+        return self._life(member, generation).left[generation, species]
 
-    def _life(self, member: int) -> _Life:
-        if member in self._lives:
-            return self._lives[member]
-        life = self._lives[member] = _Life(self._build(member))
-        for name, turn in self._turns[member, 0].items():
-            life.learner.set_hyperparameters(name, turn.hyperparameters)
+    def _life(self, member: int, generation: int) -> _Life:
+        """The one that a member lived as it passed a ready point."""
+        begins = beginning(self._turns, member, generation)
+        if (member, begins) in self._lives:
+            return self._lives[member, begins]
+        turns = self._turns[member, begins]
+        life = _Life(self._build(member))
+        if begins:
+            life.generation, life.passed = begins, begins - 1
+            life.clocks = next(iter(turns.values())).clocks
+        else:
+            for name, turn in turns.items():
+                life.learner.set_hyperparameters(name, turn.hyperparameters)
+        self._lives[member, begins] = life
         return life
 
-    def _train(self, life: _Life) -> None:
-        """For an interval, which ends with the update that passes it."""
+    def _train(self, life: _Life, member: int) -> None:
+        """For an interval, which ends with the update that passes it; or where one that was given up had begun.
+
+        What was rolled back once or twice left no trace.
+        """
+        turns = self._turns.get((member, life.generation + 1), {}).values()
+        most = next((turn.updates for turn in turns if turn.updates is not None), None)
         target = self._evolution.progress(life.clocks) + self._evolution.interval
-        while self._evolution.progress(life.clocks) < target:
+        for turn in turns:  # where it ended then: the length of intervals may have been changed since
+            target = self._evolution.progress(turn.clocks)
+        while self._evolution.progress(life.clocks) < target and (most is None or life.clocks.updates < most):
             try:
                 life.clocks += life.learner.update().clocks
-            except FloatingPointError:  # as then: the member was ready at once
-                return
+            except FloatingPointError as fault:
+                where = f"{member_name(member)}, generation {life.generation}"
+                raise UserError(f"{where}: {fault}; in the run it went well, so it cannot be lived again") from None

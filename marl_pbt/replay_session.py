@@ -14,7 +14,7 @@ import numpy as np
 
 from marl_pbt.ancestry import LineageEvent, Segment, ancestry
 from marl_pbt.config import load_config
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import make_folder, write_durably
 from marl_pbt.figures import duration, score_text, short_count
 from marl_pbt.imports import ensure_rooms_on_path
 from marl_pbt.league.addresses import find
@@ -55,7 +55,7 @@ class ReplaySession:
             if not each.agent_steps:
                 raise UserError(f"{self.address}: {self._run.lineage} does not tell what the {name} lived through")
         learner = self._learner(seed, 0)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, parents=True)
         _say([f"{name}: {short_count(each.agent_steps)} agent steps" for name, each in schedules.items()])
         rules = self._plan.evolution.score_rules
         share = 0.0 if rules.cross_play is None else rules.cross_play.guest_worlds

@@ -77,6 +77,21 @@ class ReadyPassed:
 
 
 @dataclass(frozen=True)
+class CheckpointFailed:
+    """A member's checkpoint cannot be written; it trains on, unpublished, and tries again at its next ready point.
+
+    Attributes:
+        member: Index.
+        generation: Ready points passed.
+        reason: The disk's, in words.
+    """
+
+    member: int
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class MemberDone:
     """A member has trained all it was to train."""
 
@@ -99,12 +114,14 @@ class MemberFailed:
         generation: Ready points passed.
         error: One line: type and message.
         trace: The traceback, for the log.
+        is_out_of_memory: Whether that is what it means.
     """
 
     member: int
     generation: int
     error: str
     trace: str
+    is_out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,7 @@ Report: TypeAlias = (
     | IntervalBegun
     | UpdateDone
     | ReadyPassed
+    | CheckpointFailed
     | MemberDone
     | MemberStopped
     | MemberFailed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import filelock
 
+from marl_pbt.durable import FILE_MODE, FOLDER_MODE, flush_folder, identity, make_folder, sweep, write_durably
 from marl_pbt.protocols import UserError
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+"""Of runs and species: what becomes part of a path, and must lead nowhere else."""
+NAME_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ - without a leading dot"
 
 
 def member_name(member: int) -> str:
@@ -29,13 +33,16 @@ class RunDirectory:
         self.versions = root / "versions.json"
         self.lineage = root / "lineage.jsonl"
         self.members = root / "members"
+        self.archived = root / "archived"
         self.best = root / "best"
         self.archive = root / "archive"
         self.tensorboard = root / "tb"
         self.log = root / "log.txt"
+        self.troubles = root / "troubles"
         self.judgement = root / "judgement.json"
-        self._lock = filelock.FileLock(str(root / "lock"), blocking=False)
+        self._lock = filelock.FileLock(str(root / "lock"), blocking=False, mode=FILE_MODE)
         self._holder = root / "lock.txt"
+        self._locked: tuple[tuple[int, int] | None, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -70,7 +77,8 @@ class RunDirectory:
             )
         try:
             self.root.parent.mkdir(parents=True, exist_ok=True)
-            self.root.mkdir(mode=0o700)
+            self.root.mkdir(mode=FOLDER_MODE)
+            flush_folder(self.root.parent)
             self._make_folders()
         except OSError as fault:
             raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
@@ -92,7 +100,7 @@ class RunDirectory:
         """Hold the run for this process; the lock dies with it.
 
         Raises:
-            UserError: Another process holds it.
+            UserError: Another process holds it; or the folder cannot be written.
         """
         try:
             self._lock.acquire()
@@ -101,16 +109,33 @@ class RunDirectory:
             raise UserError(f"{self.root}: in use by {holder}; wait for it, or stop it first") from None
         except OSError as fault:
             raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
-        self._holder.write_text(f"pid {pid} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        try:
+            write_durably(self._holder, f"pid {pid} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        except OSError as fault:
+            self._lock.release()
+            raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
+        self._locked = self._identities()
+        sweep(self.root)  # nobody else writes here now
 
     def unlock(self) -> None:
         """Let go of the run."""
-        self._holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self.is_mine:
+                self._holder.unlink(missing_ok=True)
         self._lock.release()
+        self._locked = None
+
+    @property
+    def is_mine(self) -> bool:
+        """False once the folder that this process holds, or the lock in it, was deleted or replaced."""
+        return self._locked is not None and self._identities() == self._locked
+
+    def _identities(self) -> tuple[tuple[int, int] | None, ...]:
+        return identity(self.root), identity(Path(self._lock.lock_file))
 
     def _make_folders(self) -> None:
         for folder in (self.members, self.best, self.tensorboard):
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
 
 
 def new_run(runs: Path, name: str | None, prefix: str) -> RunDirectory:
@@ -125,8 +150,8 @@ def new_run(runs: Path, name: str | None, prefix: str) -> RunDirectory:
         UserError: The name cannot be a folder's.
     """
     chosen = name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if not _NAME.fullmatch(chosen):
-        raise UserError(f"--name: must be 1 to 64 of A-Z a-z 0-9 . _ - without a leading dot, got {chosen!r}")
+    if not NAME.fullmatch(chosen):
+        raise UserError(f"--name: {NAME_RULE}, got {chosen!r}")
     return RunDirectory(runs / chosen)
 
 

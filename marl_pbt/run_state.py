@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Literal
 
 from marl_pbt.protocols import Clocks
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.standings import BoardRow
+from marl_pbt.troubles import Kind
 
-State = Literal["starting", "training", "restarting", "done", "stopped", "cut off", "failed"]
+State = Literal["starting", "training", "stale", "restarting", "done", "stopped", "cut off", "failed"]
 """What the supervisor tells apart; whether a policy is pending is its row's matter."""
 SETTLED = ("done", "stopped", "cut off", "failed")
 SPEED_WINDOW_S = 60.0
@@ -25,8 +26,7 @@ class MemberState:
         state: What it does.
         clocks: Its own.
         rows: Per species, as last published.
-        failures: Exceptions since it last passed a ready point.
-        deaths: Deaths of its worker while it was trained, likewise.
+        troubles: Since it last passed a ready point, how often what befell it.
         fault: What went wrong last, one line.
     """
 
@@ -34,8 +34,7 @@ class MemberState:
     state: State = "starting"
     clocks: Clocks = field(default_factory=Clocks)
     rows: dict[str, BoardRow] = field(default_factory=dict)
-    failures: int = 0
-    deaths: int = 0
+    troubles: Counter[Kind] = field(default_factory=Counter)
     fault: str = ""
 
     @property
@@ -86,7 +85,7 @@ class RunState:
         else:
             member.rows = dict(report.rows)
         if isinstance(report, ReadyPassed):
-            member.failures = member.deaths = 0
+            member.troubles.clear()
         if not member.is_settled:
             member.state = "training"
         member.clocks = report.clocks

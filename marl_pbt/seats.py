@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.imports import load_object
-from marl_pbt.policy_files import SavedPolicy, read_policies
 from marl_pbt.protocols import LearnerKind, OffersBaselines, Policy, UserError, Worlds
 from marl_pbt.space_cards import SpaceCard, card_of, space_text
+
+if TYPE_CHECKING:
+    from marl_pbt.policy_files import SavedPolicy
 
 RANDOM = "random"
 """The one baseline that every environment has."""
@@ -91,6 +93,8 @@ class Stored:
 
     def take(self, species: str, environment: EnvironmentSource, worlds: Worlds) -> Policy:
         """As in `Seat`."""
+        from marl_pbt.policy_files import read_policies  # not before: every worker would pay for pydantic
+
         policy = read_policies(Path(self.path)).get(species)
         if policy is None:
             raise UserError(f"{self.path}: holds no policy of {species}")

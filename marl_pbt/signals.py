@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 ASK_TO_END = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+PAUSES = "SIGTSTP"
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,16 @@ class Received:
 
 
 class SignalWatch:
-    """Collects the signals that come while it is active."""
+    """Collects the signals that come while it is active.
+
+    Attributes:
+        received: Those that ask to end.
+        wants_pause: Whether Ctrl-Z was pressed: the workers do not hear it.
+    """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self.wants_pause = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -48,7 +55,7 @@ class SignalWatch:
     @contextlib.contextmanager
     def active(self) -> Iterator[SignalWatch]:
         """Take the signals; gives them back to whoever had them."""
-        numbers = [getattr(signal, name) for name in ASK_TO_END if hasattr(signal, name)]
+        numbers = [getattr(signal, name) for name in (*ASK_TO_END, PAUSES) if hasattr(signal, name)]
         before = {number: signal.getsignal(number) for number in numbers}
         wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         try:
@@ -65,7 +72,10 @@ class SignalWatch:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received.append(Received(number, time.monotonic()))
+        if signal.Signals(number).name == PAUSES:
+            self.wants_pause = True
+        else:
+            self.received.append(Received(number, time.monotonic()))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The one format of a snapshot: safetensors bytes with strict JSON metadata and a SHA-256 over both.
 
-The same bytes lie in the board's slots, in checkpoints and in `best/`. Reading runs no code from the file.
+The same bytes lie in the board's slots, in checkpoints and in `best/`. Reading runs no code from the file, believes
+none of its numbers, and takes no more room than the file again: everything is counted before it is made.
 """
 
 from __future__ import annotations
@@ -8,19 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import reprlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import safetensors
 
 from marl_pbt.protocols import Tensors
 
 SCHEMA = 1
 MAX_BYTES = 256 * 2**20
 MAX_HEADER_BYTES = 4 * 2**20
+"""A checkpoint's, with all that a member remembers of its scores; a policy has less, see marl_pbt.policy_files."""
+MAX_VALUES = 250_000
+MAX_DEPTH = 16
+MIGRATIONS: Mapping[int, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""By older schema: what changed in the next one, in words, and what makes metadata of the next one of it."""
+_ENTRY = {"dtype", "shape", "data_offsets"}
 _DTYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -35,6 +42,9 @@ _DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
+_MOST_AXES = 32  # numpy 1's; numpy 2 takes 64
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
@@ -88,41 +98,117 @@ def decode(data: bytes, verify: bool = True) -> Snapshot:
         verify: Compare the SHA-256 too; a board's slot has been checked by its CRC already.
 
     Raises:
-        SnapshotError: Too large, truncated, another format, a newer schema, or the hash does not fit.
+        SnapshotError: Too large, truncated, another format, a newer schema, or the hash does not fit; each in its own
+            words.
     """
-    text, digest = _header(data)
-    metadata = _strict_json(text)
-    if not isinstance(metadata, dict) or metadata.get("schema") != SCHEMA:
-        found = metadata.get("schema") if isinstance(metadata, dict) else None
-        raise SnapshotError(f"schema must be {SCHEMA}, got {found!r}: written by another version of marl_pbt")
-    try:
-        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # ships no types
-    except Exception as fault:  # SafetensorError is not a subclass of anything narrower
-        raise SnapshotError(f"damaged: {fault}") from fault
-    tensors = {name: _array(name, entry) for name, entry in entries}
+    header, begin = _header(data)
+    text, digest = _said(header)
+    metadata = _as_current(_strict_json(text))
+    tensors = _tensors(header, data, begin)
     if verify and _digest(text, tensors) != digest:
         raise SnapshotError("damaged: its SHA-256 does not fit its content")
     return Snapshot(metadata, tensors)
 
 
-def _header(data: bytes) -> tuple[str, str]:
+def header_bytes(data: bytes) -> int:
+    """How long the header of a snapshot is."""
+    length: int = struct.unpack_from("<Q", data)[0]
+    return length
+
+
+def _header(data: bytes) -> tuple[dict[str, Any], int]:
+    """The header, and where the arrays begin."""
     if len(data) > MAX_BYTES:
         raise SnapshotError(f"must have at most {MAX_BYTES} bytes, has {len(data)}")
     # Two letters would not do: a header of 19280 bytes begins with PK too. As a length these four are too much.
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         raise SnapshotError(
-            "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
+            "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened, "
+            "`marl-pbt import` takes the weights out of it"
         )
     if len(data) < 10:
         raise SnapshotError(f"truncated: {len(data)} bytes")
-    (length,) = struct.unpack_from("<Q", data)
+    length = header_bytes(data)
     if not 2 <= length <= MAX_HEADER_BYTES or length > len(data) - 8:
+        if _is_pickle(data):
+            raise SnapshotError("is a pickle, not a snapshot; such a file can contain code and is not opened")
         raise SnapshotError("not a snapshot, or truncated: its header does not fit into it")
     header = _strict_json(data[8 : 8 + length])
-    said = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(header, dict):
+        raise SnapshotError("not written by marl_pbt: it has no such metadata")
+    return header, 8 + length
+
+
+def _is_pickle(data: bytes) -> bool:
+    """Whether it begins as protocols 2 to 5 do, or begins and ends as 0 and 1 do."""
+    return (data[0] == 0x80 and 2 <= data[1] <= 5) or (data[:1] in b"()]}cFGIJKLMNSUVX" and data.endswith(b"."))
+
+
+def _said(header: dict[str, Any]) -> tuple[str, str]:
+    """The metadata's text and its hash."""
+    said = header.get("__metadata__")
     if not isinstance(said, dict) or not isinstance(said.get("marl_pbt"), str):
         raise SnapshotError("not written by marl_pbt: it has no such metadata")
-    return said["marl_pbt"], str(said.get("sha256"))
+    if set(said) != {"marl_pbt", "sha256"} or not isinstance(said["sha256"], str):
+        raise SnapshotError("damaged: beside its metadata there must be a SHA-256, and nothing else")
+    return said["marl_pbt"], said["sha256"]
+
+
+def _as_current(metadata: Any) -> dict[str, Any]:
+    """The metadata in the schema that this version writes."""
+    schema = metadata.get("schema") if isinstance(metadata, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise SnapshotError(f"schema must be a whole number from 1 to {SCHEMA}, got {schema!r}")
+    if schema > SCHEMA:
+        raise SnapshotError(
+            f"was written by a newer marl_pbt: schema {schema}, this one reads up to {SCHEMA}; update it"
+        )
+    current: dict[str, Any] = metadata
+    for older in range(schema, SCHEMA):
+        name, migrate = MIGRATIONS[older]
+        try:
+            current = migrate(current)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise SnapshotError(f"damaged: schema {older} cannot be read as {older + 1} ({name}): {fault}") from None
+    return current
+
+
+def _tensors(header: dict[str, Any], data: bytes, begin: int) -> Tensors:
+    """The arrays, which must fill the rest of the file one behind the other."""
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    places = {name: _place(name, entry) for name, entry in entries.items()}
+    end = 0
+    for name, (first, last) in sorted(places.items(), key=lambda each: each[1]):
+        if first != end:
+            raise SnapshotError(f"damaged: tensor {shown(name)} begins at {first}, the one before ends at {end}")
+        end = last
+    if end != len(data) - begin:
+        raise SnapshotError(f"damaged: its tensors have {end} bytes, the file {len(data) - begin}")
+    return {name: _array(name, entry, data, begin) for name, entry in entries.items()}
+
+
+def _place(name: str, entry: Any) -> tuple[int, int]:
+    """From where to where an array goes."""
+    if not isinstance(entry, dict) or set(entry) != _ENTRY:
+        raise SnapshotError(f"damaged: tensor {shown(name)} must have {', '.join(sorted(_ENTRY))}")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise SnapshotError(f"tensor {shown(name)} has dtype {shown(dtype)}, which no snapshot of ours has")
+    if not _are_counts(shape) or len(shape) > _MOST_AXES or not _are_counts(offsets) or len(offsets) != 2:
+        raise SnapshotError(f"damaged: tensor {shown(name)}: no legal shape and data_offsets")
+    size = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
+    if offsets[1] - offsets[0] != size:
+        raise SnapshotError(f"damaged: tensor {shown(name)}: {shown(shape)} of {dtype} are {size} bytes")
+    return offsets[0], offsets[1]
+
+
+def shown(value: object) -> str:
+    """What a file says, for an error: no longer than a line."""
+    return _SHORT.repr(value)
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(count) is int and 0 <= count <= MAX_BYTES for count in value)
 
 
 def _strict_json(text: str | bytes) -> Any:
@@ -140,21 +226,43 @@ def _strict_json(text: str | bytes) -> Any:
             raise ValueError("a key stands twice")
         return found
 
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
+        raise SnapshotError(f"damaged: its metadata must hold at most {MAX_VALUES} values")
     try:
-        return json.loads(text, parse_constant=no_constant, parse_float=finite_only, object_pairs_hook=no_duplicates)
+        decoded = text if isinstance(text, str) else text.decode()  # json would try UTF-16 and UTF-32, too
+        found = json.loads(
+            decoded, parse_constant=no_constant, parse_float=finite_only, object_pairs_hook=no_duplicates
+        )
     except (ValueError, RecursionError) as fault:
         raise SnapshotError(f"damaged: its metadata is not strict JSON ({fault})") from fault
+    if not _is_flat_enough(found):
+        raise SnapshotError(f"damaged: its metadata must be nested at most {MAX_DEPTH} deep")
+    return found
 
 
-def _array(name: str, entry: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-    dtype = _DTYPES.get(entry["dtype"])
-    if dtype is None:
-        raise SnapshotError(f"tensor {name!r} has dtype {entry['dtype']}, which no snapshot of ours has")
+def _is_flat_enough(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _array(name: str, entry: Mapping[str, Any], data: bytes, begin: int) -> np.ndarray[Any, Any]:
+    dtype, shape, first = np.dtype(_DTYPES[entry["dtype"]]), entry["shape"], begin + entry["data_offsets"][0]
     try:
         # A copy: arrays of a snapshot can be written to.
-        return np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"]).copy()
+        return np.frombuffer(data, dtype, math.prod(shape), first).reshape(shape).copy()
     except ValueError as fault:  # an empty array of a shape that numpy cannot hold
-        raise SnapshotError(f"damaged: tensor {name!r}: {fault}") from fault
+        raise SnapshotError(f"damaged: tensor {shown(name)}: {fault}") from None
 
 
 def _digest(text: str, tensors: Tensors) -> str:

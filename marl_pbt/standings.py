@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from marl_pbt.protocols import HyperparameterValue
+from marl_pbt.protocols import LARGEST, HyperparameterValue
 
 HISTORY_LENGTH = 256
 """Ready points that a row remembers: a straggler this far behind is still compared at equal progress."""
@@ -35,8 +35,8 @@ class Score:
 
     @property
     def is_finite(self) -> bool:
-        """False for NaN and ±inf, which never rank."""
-        return math.isfinite(self.mean) and math.isfinite(self.standard_error)
+        """False for NaN, ±inf and what is no better, as 1e308: these never rank."""
+        return abs(self.mean) <= LARGEST and abs(self.standard_error) <= LARGEST
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON: what is not finite becomes null."""

@@ -9,7 +9,7 @@ from typing import Literal
 from marl_pbt.protocols import HyperparameterValue
 from marl_pbt.standings import Score, Source
 
-Activity = Literal["starting", "training", "pending", "ready", "done", "stopped", "failed", "restarting"]
+Activity = Literal["starting", "training", "stale", "pending", "ready", "done", "stopped", "failed", "restarting"]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.films import gif_bytes, shots
 from marl_pbt.matches import MatchResult, play
 from marl_pbt.seats import Seat, taken
+
+Watch: TypeAlias = Callable[[EnvironmentSource], EnvironmentSource]
+"""The same environment, of which somebody sees the steps."""
+
+
+def unwatched(environment: EnvironmentSource) -> EnvironmentSource:
+    """The same environment, of which nobody sees anything."""
+    return environment
 
 
 class Task(Protocol):
@@ -20,8 +28,8 @@ class Task(Protocol):
     def name(self) -> str:
         """What the answer goes by."""
 
-    def run(self) -> object:
-        """Do it."""
+    def run(self, watch: Watch) -> object:
+        """Do it, in environments that are watched: those of who hangs in one are not to wait for it for ever."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,11 @@ class MatchTask:
     episodes: int
     seed: int
 
-    def run(self) -> MatchResult:
+    def run(self, watch: Watch = unwatched) -> MatchResult:
         """Play it."""
-        worlds = self.environment.open_worlds(self.episodes)
-        return play(worlds, taken(self.seats, self.environment, worlds), self.seed).result(worlds.species)
+        environment = watch(self.environment)
+        worlds = environment.open_worlds(self.episodes)
+        return play(worlds, taken(self.seats, environment, worlds), self.seed).result(worlds.species)
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,14 @@ class FilmTask:
     seed: int
     frames: int = 100
 
-    def run(self) -> bytes:
+    def run(self, watch: Watch = unwatched) -> bytes:
         """Play and draw it.
 
         Returns:
             The bytes of a GIF.
         """
-        policies = taken(self.seats, self.environment, self.environment.open_worlds(1))
+        environment = watch(self.environment)
+        policies = taken(self.seats, environment, environment.open_worlds(1))
         stride = max(1, math.ceil(self.steps / max(self.frames - 1, 1)))
-        played = shots(self.environment, policies, self.seed, self.steps, stride)
+        played = shots(environment, policies, self.seed, self.steps, stride)
         return gif_bytes([shot.picture for shot in played])

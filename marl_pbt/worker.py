@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,6 +16,9 @@ from marl_pbt.cross_play.arena import Arena
 from marl_pbt.cross_play.hall import Hall
 from marl_pbt.environments import EnvironmentSource, interface_of
 from marl_pbt.evolution import Evolution
+from marl_pbt.fault_points import reach
+from marl_pbt.faulty import spoiled_learner, spoiled_worlds
+from marl_pbt.guarded_worlds import guarded
 from marl_pbt.imports import ensure_rooms_on_path, load_object
 from marl_pbt.meeting_point import MeetingPoint
 from marl_pbt.member import Member, Place
@@ -25,6 +28,9 @@ from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.streams import stream_seed
 from marl_pbt.tasks import Task
+from marl_pbt.troubles import is_out_of_memory
+from marl_pbt.watched import WatchedSource, watched
+from marl_pbt.whereabouts import Whereabouts
 
 GLANCE_S = 0.05
 """Where all members wait for others: how often the worker looks whether these have come."""
@@ -49,10 +55,12 @@ class LearnerSource:
 
     def build(self, seed: int, member: int) -> Learner:
         """A member's fresh learner, a function of the run's seed and the member's index."""
-        worlds = None if self.environment is None else self.environment.open_worlds(self.num_worlds)
+        worlds = None
+        if self.environment is not None:
+            worlds = guarded(spoiled_worlds(self.environment.open_worlds(self.num_worlds)))
         interface = Interface((), {}, {}) if worlds is None else interface_of(worlds)
         kind: LearnerKind = load_object(self.make, LearnerKind, "learner.make")
-        return kind.build(self.settings, interface, worlds, stream_seed(seed, "learner", member))
+        return spoiled_learner(kind.build(self.settings, interface, worlds, stream_seed(seed, "learner", member)))
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class WorkerJob:
         board: The layout of the board.
         retention: Which checkpoints are kept.
         cross_play: Where policies meet; None where training episodes make the scores.
+        joining: Members that the run had not before: each begins as a copy of a good one.
     """
 
     members: tuple[int, ...]
@@ -76,22 +85,29 @@ class WorkerJob:
     board: BoardShape
     retention: Retention
     cross_play: EnvironmentSource | None = None
+    joining: frozenset[int] = frozenset()
 
-    def open_hall(self) -> Hall | None:
+    def watched(self, seen: Whereabouts) -> WorkerJob:
+        """The same job, in environments whose steps are seen."""
+        learner, cross_play = self.learner, self.cross_play
+        if learner.environment is not None:
+            learner = replace(learner, environment=WatchedSource.of(learner.environment, seen))
+        return replace(self, learner=learner, cross_play=cross_play and WatchedSource.of(cross_play, seen))
+
+    def open_hall(self, seen: Whereabouts) -> Hall | None:
         """Where the worker's members meet others; they share it."""
         rules = self.evolution.score_rules.cross_play
         if rules is None or self.cross_play is None:
             return None
-        return Hall(rules, Arena(self.cross_play, self.learner.make, rules.episodes), RunDirectory(self.run))
+        arena = Arena(self.cross_play, self.learner.make, rules.episodes)
+        return Hall(rules, watched(arena, seen, meet="matches"), RunDirectory(self.run))
 
     def open_meeting_point(self, board: Board) -> MeetingPoint | None:
         """Where the worker's members wait for others; None where nobody waits."""
         timeout_s = self.evolution.meeting_timeout_s
-        return (
-            None
-            if timeout_s is None
-            else MeetingPoint(board, self.board.members, len(self.board.snapshot_bytes), timeout_s)
-        )
+        if timeout_s is None:
+            return None
+        return MeetingPoint(board, self.board.members, len(self.board.snapshot_bytes), timeout_s)
 
 
 @dataclass(frozen=True)
@@ -128,10 +144,12 @@ class Orders:
 
     Args:
         pipe: The worker's end.
+        seen: Of this worker.
     """
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, seen: Whereabouts) -> None:
         self._pipe = pipe
+        self._seen = seen
         self.must_stop = False
         self.must_end = False
         self._tasks: list[Task] = []
@@ -157,49 +175,81 @@ class Orders:
             self.look()
             task = self._tasks.pop(0)
             try:
-                result: object = task.run()
+                run = self._seen.during("a task", task.run)
+                result: object = run(partial(WatchedSource.of, whereabouts=self._seen))
             except Exception as fault:
                 logger.warning("%s failed: %s: %s", task.name, type(fault).__name__, fault, exc_info=True)
                 result = None
             tell(self._pipe, TaskDone(task.name, result))
 
 
-def run_worker(pipe: Connection, memory: Any) -> None:
+@dataclass(frozen=True)
+class Workplace:
+    """What a worker's members share.
+
+    Attributes:
+        job: The worker's.
+        board: Of all members.
+        tell: Reports to the supervisor.
+        orders: From there.
+        hall: Where they meet others' policies.
+        seen: What the supervisor sees of the worker.
+    """
+
+    job: WorkerJob
+    board: Board
+    tell: Callable[[Report], None]
+    orders: Orders
+    hall: Hall | None
+    seen: Whereabouts
+
+    def must_stop(self) -> bool:
+        """Whether the supervisor wants everyone to stop."""
+        self.orders.look()
+        return self.orders.must_stop
+
+
+def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     """Live until the supervisor says that nothing is left to do.
 
     Args:
         pipe: The worker's own; the job is the first message.
         memory: The board's.
+        whereabouts: As of `Whereabouts`.
     """
     ensure_rooms_on_path()
-    job: WorkerJob = pipe.recv()
+    seen = Whereabouts(whereabouts)
+    job: WorkerJob = pipe.recv().watched(seen)
     board = SharedBoard(job.board, memory)
-    orders = Orders(pipe)
+    orders = Orders(pipe, seen)
+    rest = seen.during("idle", orders.look)
     tell(pipe, WorkerUp())
     running: list[Member] = []
-    hall, meeting_point = job.open_hall(), job.open_meeting_point(board)
+    hall, meeting_point = seen.during("building", job.open_hall)(seen), job.open_meeting_point(board)
+    workplace = Workplace(job, board, partial(tell, pipe), orders, hall, seen)
     for index in job.members:
-        build = partial(build_member, job, index, board, partial(tell, pipe), orders, hall)
+        build = partial(seen.during("building", build_member), workplace, index)
         member = _guarded(build, index, 0, pipe)
         running.append(member)
-        tell(pipe, MemberUp(index, member.clocks, member.rows(), member.events))
+        tell(pipe, MemberUp(index, member.clocks, member.rows(), (*member.earlier_events, *member.events)))
     for member in [each for each in running if each.is_done]:
         running.remove(member)
         tell(pipe, MemberDone(member.index))
     while running and not orders.must_stop:
         next_one = who_goes_on(running, meeting_point)
         if next_one is not None:
-            passed = _guarded(next_one.live_one_interval, next_one.index, next_one.generation, pipe)
+            live = seen.during("a ready point", next_one.live_one_interval)
+            passed = _guarded(live, next_one.index, next_one.generation, pipe)
             if passed and next_one.is_done:
                 running.remove(next_one)
                 tell(pipe, MemberDone(next_one.index))
-        orders.look(GLANCE_S if next_one is None else 0.0)
+        rest(GLANCE_S if next_one is None else 0.0)
         if not orders.must_stop:
             orders.do_tasks()
     for member in running:
         tell(pipe, MemberStopped(member.index))
     while not orders.must_end:
-        orders.look(patience_s=None)
+        rest(None)
         orders.do_tasks()
 
 
@@ -214,29 +264,25 @@ def who_goes_on(members: list[Member], meeting_point: MeetingPoint | None) -> Me
 
 
 def most_behind(members: list[Member]) -> Member:
-    """Who runs next: the one with the least progress; the first of equals."""
-    return min(members, key=lambda member: (member.evolution.progress(member.clocks), member.index))
+    """Who runs next: the one with the least progress at its latest ready point; the first of equals.
+
+    So who was stopped within an interval has its turn again first, and turns are those of a run that nobody stopped.
+    """
+    return min(members, key=lambda member: (member.evolution.progress(member.clocks_at_ready), member.index))
 
 
-def build_member(
-    job: WorkerJob,
-    index: int,
-    board: Board,
-    tell: Callable[[Report], None],
-    orders: Orders,
-    hall: Hall | None,
-) -> Member:
+def build_member(workplace: Workplace, index: int) -> Member:
     """Make a member and bring it to where it was."""
-
-    def must_stop() -> bool:
-        orders.look()
-        return orders.must_stop
-
-    learner = job.learner.build(job.evolution.seed, index)
+    reach("build")
+    job, seen = workplace.job, workplace.seen
+    learner = watched(job.learner.build(job.evolution.seed, index), seen, update="learner.update")
     checkpoints = MemberCheckpoints(
         RunDirectory(job.run).member(index), job.retention, maximize=job.evolution.rules.maximize
     )
-    member = Member(index, learner, job.evolution, Place(board, checkpoints, tell, must_stop, hall))
+    board = watched(workplace.board, seen, publish_row="publishing", publish_snapshot="publishing")
+    checkpoints = watched(checkpoints, seen, write="writing a checkpoint")
+    place = Place(board, checkpoints, workplace.tell, workplace.must_stop, workplace.hall, index in job.joining)
+    member = Member(index, learner, job.evolution, place)
     member.start()
     return member
 
@@ -247,5 +293,6 @@ def _guarded(act: Callable[[], Any], member: int, generation: int, pipe: Connect
         return act()
     except Exception as fault:
         trace = traceback.format_exc()
-        tell(pipe, MemberFailed(member, generation, f"{type(fault).__name__}: {fault}", trace))
+        error = f"{type(fault).__name__}: {fault}".removesuffix(": ")
+        tell(pipe, MemberFailed(member, generation, error, trace, is_out_of_memory(fault)))
         raise SystemExit(1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -31,8 +32,13 @@ _before: set[Path] = set()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):
-        _before.update(_multiprocessing_files())
+    """Once, before the test processes start."""
+    if hasattr(session.config, "workerinput"):
+        return
+    _before.update(_multiprocessing_files())
+    # Where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes would compile our sources anew.
+    for room in ("marl_pbt", "envs", "agents", "tests"):
+        compileall.compile_dir(session.config.rootpath / room, quiet=2)
 
 
 @pytest.hookimpl(trylast=True)

@@ -33,7 +33,24 @@ MAY_NOT_IMPORT = {
     "marl_pbt": ("envs", "agents", "stable_baselines3", "torch"),
 }
 RUNS_CODE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-CALLS_THAT_RUN_CODE = {"eval", "exec", "compile", "yaml.load", "torch.load", "PPO.load", "ActorCriticPolicy.load"}
+CALLS_THAT_RUN_CODE = {
+    "eval",
+    "exec",
+    "compile",
+    "os.popen",
+    "os.system",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "torch.load",
+    "torch.hub.load",
+    "PPO.load",
+    "ActorCriticPolicy.load",
+    "VecNormalize.load",
+}
+CALLS_OF_ANY = {"load_replay_buffer", "read_pickle"}
+"""By the last part of their name, whose ever they are."""
+FLAGS_THAT_RUN_CODE = {"shell", "allow_pickle"}
+"""Where they are anything but False."""
 IMPORTERS = {"__import__", "importlib.import_module", "import_module"}
 
 
@@ -58,6 +75,15 @@ def calls(tree: ast.AST) -> Iterator[str]:
             yield ".".join(written.split(".")[-2:])
 
 
+def odd_flags(tree: ast.AST) -> Iterator[str]:
+    """Keywords of calls that let code be run: `shell=True`."""
+    for node in ast.walk(tree):
+        for keyword in node.keywords if isinstance(node, ast.Call) else ():
+            is_false = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+            if keyword.arg in FLAGS_THAT_RUN_CODE and not is_false:
+                yield str(keyword.arg)
+
+
 def is_under(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
 
@@ -68,7 +94,9 @@ def faults_of(source: str, path: Path) -> list[str]:
     imported = list(imports(tree, ".".join(path.parent.parts)))
     faults = [name for name in imported for other in MAY_NOT_IMPORT.get(room, ()) if is_under(name, other)]
     faults += [name for name in imported if is_under(name.split(".")[0], "tests") or name.split(".")[0] in RUNS_CODE]
-    faults += [name for name in calls(tree) if name in CALLS_THAT_RUN_CODE]
+    faults += [name for name in calls(tree) if name in CALLS_THAT_RUN_CODE or name.split(".")[-1] in CALLS_OF_ANY]
+    faults += [name for name in imported if name in CALLS_THAT_RUN_CODE]  # from torch import load
+    faults += odd_flags(tree)
     if room == "agents":
         faults += [name for name in imported if is_under(name, "marl_pbt") and not is_under(name, "marl_pbt.protocols")]
     if room == "marl_pbt" and path.stem in DECISIONS and len(path.parts) == 2:
@@ -114,7 +142,16 @@ def test_every_room_and_every_decision_is_looked_at():
         ("marl_pbt/x.py", "import pickle", "pickle"),
         ("agents/x.py", "model = stable_baselines3.PPO.load(path)", "PPO.load"),
         ("agents/x.py", "import torch\ntorch.load(path, weights_only=True)", "torch.load"),
+        ("agents/x.py", "from torch import load\nload(path)", "torch.load"),
+        ("agents/x.py", "model.load_replay_buffer(path)", "model.load_replay_buffer"),
         ("envs/x.py", "eval('1')", "eval"),
+        ("envs/x.py", "def f():\n    exec(text)", "exec"),
+        ("marl_pbt/x.py", "import marshal", "marshal"),
+        ("marl_pbt/x.py", "import dill as pickles", "dill"),
+        ("marl_pbt/x.py", "import yaml\nyaml.load(text)", "yaml.load"),
+        ("marl_pbt/x.py", "import subprocess\nsubprocess.run(text, shell=True)", "shell"),
+        ("marl_pbt/x.py", "import subprocess\nsubprocess.run(text, shell=asked)", "shell"),
+        ("agents/x.py", "import numpy as np\nnp.load(path, allow_pickle=True)", "allow_pickle"),
     ],
 )
 def test_a_wrong_arrow_is_found(path, source, fault):

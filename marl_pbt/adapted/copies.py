@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from marl_pbt.adapted.actions import ActionKind
-from marl_pbt.adapted.faults import Held, fault_of_observation
+from marl_pbt.adapted.faults import Held, fault_of_observation, has_form
 from marl_pbt.adapted.living import Living, Seen
 from marl_pbt.adapted.results import (
     UnsoundError,
@@ -20,6 +20,7 @@ from marl_pbt.adapted.results import (
 )
 from marl_pbt.adapted.species import AgentId, SpeciesTable
 from marl_pbt.adapted.turns import AdaptedEpisode, Turn
+from marl_pbt.protocols import NotFiniteError
 
 Root: TypeAlias = tuple[int, ...]
 """The words that every seed follows from."""
@@ -84,8 +85,8 @@ class Copy:
             if not self._living.agents:
                 raise UnsoundError("agents is empty after reset; somebody must be alive")
             seen = read_observations(returned[0], self._living)
-        except UnsoundError as fault:
-            raise ValueError(self.located(fault)) from None
+        except (UnsoundError, NotFiniteError) as fault:
+            raise self._told(fault) from None
         self._individuals = [len(group) for group in self.groups]
         self.returns = [0.0] * len(self._kinds)
         self.played = [bytearray() for _ in self._kinds]
@@ -112,8 +113,8 @@ class Copy:
         try:
             check_returned(returned, 5)
             return self._read(returned)
-        except UnsoundError as fault:
-            raise ValueError(self.located(fault)) from None
+        except (UnsoundError, NotFiniteError) as fault:
+            raise self._told(fault) from None
 
     def step_randomly(self) -> Seen:
         """Let everyone do something random; an episode that has begun so is not to be counted.
@@ -131,14 +132,19 @@ class Copy:
         self.random_steps = self.length
         return seen
 
-    def fault_of(self, seen: Seen) -> str | None:
-        """Why one of these observations of the living cannot be a row."""
+    def fault_of(self, seen: Seen) -> ValueError | None:
+        """Why one of these observations of the living cannot be a row; a `NotFiniteError` where it is its numbers."""
         for name, group, values in zip(self._table.names, self.groups, seen, strict=True):
             for agent, value in zip(group, values, strict=True):
-                fault = fault_of_observation(agent, value, self._table.observation_spaces[name])
+                space = self._table.observation_spaces[name]
+                fault = fault_of_observation(agent, value, space)
                 if fault:
-                    return self.located(fault)
+                    return (NotFiniteError if has_form(value, space) else ValueError)(self.located(fault))
         return None
+
+    def _told(self, fault: ValueError) -> ValueError:
+        """The same fault, with its place."""
+        return (NotFiniteError if isinstance(fault, NotFiniteError) else ValueError)(self.located(fault))
 
     def located(self, fault: object) -> str:
         """With the world and the env step since its reset."""

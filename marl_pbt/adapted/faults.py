@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from marl_pbt.adapted.species import AgentId
+from marl_pbt.protocols import LARGEST
 
 Held: TypeAlias = Mapping[AgentId, Any]
 """One of the dictionaries of a step."""
@@ -42,7 +43,7 @@ def fault_of_observation(agent: AgentId, value: Any, space: Any) -> str | None:
     """Why an agent's observation cannot be a row; None where it can."""
     if not isinstance(value, np.ndarray):
         return f"{agent}: observation is {'missing' if value is None else type(value).__name__}; must be an array"
-    if value.shape != space.shape or value.dtype != space.dtype:
+    if not has_form(value, space):
         return (
             f"{agent}: observation is {value.dtype} of shape {value.shape}; "
             f"its space says {space.dtype} of {space.shape}"
@@ -50,6 +51,11 @@ def fault_of_observation(agent: AgentId, value: Any, space: Any) -> str | None:
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         return f"{agent}: observation holds {value[~np.isfinite(value)].flat[0]}; must be finite"
     return None
+
+
+def has_form(value: Any, space: Any) -> bool:
+    """Whether an observation is an array of its space's shape and dtype: all that may be wrong are its numbers."""
+    return isinstance(value, np.ndarray) and value.shape == space.shape and value.dtype == space.dtype
 
 
 def fault_of_agents(agents: Sequence[AgentId], known: Mapping[AgentId, int]) -> str | None:
@@ -86,6 +92,6 @@ def fault_of_change(flags: Mapping[AgentId, int], agents: Sequence[AgentId], rew
 
 def _is_number(value: Any) -> bool:
     try:
-        return math.isfinite(float(value))
+        return abs(float(value)) <= LARGEST
     except (TypeError, ValueError):
         return False

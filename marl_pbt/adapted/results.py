@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from marl_pbt.adapted.faults import Held
 from marl_pbt.adapted.living import Living, Seen
 from marl_pbt.adapted.species import AgentId, SpeciesTable
 from marl_pbt.adapted.turns import Change
-from marl_pbt.protocols import LIVES_ON, TERMINATED, TRUNCATED
+from marl_pbt.protocols import LARGEST, LIVES_ON, TERMINATED, TRUNCATED, NotFiniteError
 
 
 class UnsoundError(ValueError):
@@ -61,6 +60,7 @@ def read_rewards(returned: Sequence[Held], acted: Living) -> tuple[list[list[flo
 
     Raises:
         UnsoundError: Something is missing or of no use.
+        NotFiniteError: A reward is no number that a float32 holds.
     """
     _, rewards, terminations, truncations, _ = returned
     try:
@@ -69,8 +69,8 @@ def read_rewards(returned: Sequence[Held], acted: Living) -> tuple[list[list[flo
     except (KeyError, TypeError, ValueError, IndexError):
         raise UnsoundError(faults.fault_of_those_who_acted(rewards, terminations, truncations, acted.agents)) from None
     sums = [sum(each) for each in earned]
-    if not math.isfinite(sum(sums)):
-        raise UnsoundError(faults.fault_of_those_who_acted(rewards, terminations, truncations, acted.agents))
+    if not abs(sum(sums)) <= LARGEST:
+        raise NotFiniteError(faults.fault_of_those_who_acted(rewards, terminations, truncations, acted.agents))
     return earned, sums, True in flags
 
 
@@ -101,5 +101,5 @@ def _last(agents: Sequence[AgentId], observations: Mapping[AgentId, Any], space:
     for agent in agents:
         fault = faults.fault_of_observation(agent, observations.get(agent), space)
         if fault:
-            raise UnsoundError(fault)
+            raise (NotFiniteError if faults.has_form(observations.get(agent), space) else UnsoundError)(fault)
     return [np.array(observations[agent]) for agent in agents]

@@ -192,4 +192,4 @@ class AdaptedWorlds:
         is_sound = [block.write(seen_of(seen, species)) for species, block in enumerate(self._blocks)]
         if not all(is_sound):
             faults = (copy.fault_of(each) for copy, each in zip(self._copies, seen, strict=True))
-            raise ValueError(next((fault for fault in faults if fault), "observations cannot be put in rows"))
+            raise next((fault for fault in faults if fault), ValueError("observations cannot be put in rows"))

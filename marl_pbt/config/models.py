@@ -213,10 +213,23 @@ class StopSection(Section):
 
 
 class CheckpointsSection(Section):
-    """Which checkpoints of each member are kept."""
+    """Which checkpoints of each member are kept, and what if they cannot be."""
 
     keep_last: Count = Field(default=2, description="the newest this many")
     keep_best: Annotated[int, Number(low=0, whole=True)] = Field(default=1, description="the best this many")
+    patience_minutes: Positive = Field(
+        default=10.0, description="a disk that takes no checkpoint for so long stops the run; time to make room"
+    )
+
+
+class SupervisionSection(Section):
+    """When a worker is taken to hang, and is replaced."""
+
+    hang_timeout_s: Positive | None = Field(
+        default=60.0,
+        description="one env step may take so long, and five times as long its first one and everything else; "
+        "null: for ever",
+    )
 
 
 class FilmsSection(Section):
@@ -247,6 +260,7 @@ class RunConfig(Section):
         default=False, description="true: the same seed gives the same bytes; one worker, members take turns"
     )
     checkpoints: CheckpointsSection = Field(default_factory=CheckpointsSection)
+    supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     films: FilmsSection = Field(default_factory=FilmsSection)
     judge: JudgeSection | None = Field(default_factory=JudgeSection, description="null: none")
 

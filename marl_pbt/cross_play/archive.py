@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import make_folder, write_durably
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, encode
 
@@ -45,7 +45,7 @@ class Archive:
         for species, policy in policies.items():
             acting = {name: array for name, array in policy.tensors.items() if name.startswith("policy/")}
             path = self._path(species, member, generation)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, parents=True)
             write_durably(path, encode(Snapshot(policy.metadata, acting)))
         own = [kept for holder, kept in self.entries(list(policies)) if holder == member]
         for old in superfluous(own, self._kept):

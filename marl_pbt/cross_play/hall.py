@@ -13,7 +13,7 @@ from marl_pbt.cross_play.archive import Archive
 from marl_pbt.cross_play.arena import Arena, Team
 from marl_pbt.cross_play.draw import CrossPlayRules, drawn
 from marl_pbt.cross_play.match import Opponent
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import FILE_MODE, make_folder, write_durably
 from marl_pbt.protocols import Policy
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode
@@ -86,10 +86,10 @@ class Hall:
             OSError: The disk would not have it.
         """
         path = self.run.best_policy(species)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, parents=True)
         try:
             # For the moment between looking and writing; a lock of the system's, which dies with its holder.
-            with filelock.FileLock(str(path.parent / f".{species}.lock"), timeout=CROWNING_S):
+            with filelock.FileLock(str(path.parent / f".{species}.lock"), timeout=CROWNING_S, mode=FILE_MODE):
                 now = self._best(species)
                 if (None if now is None else _source(now)) == beaten:
                     write_durably(path, encode(policy))

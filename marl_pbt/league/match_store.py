@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import make_folder, write_durably
 from marl_pbt.league.jobs import Episodes, Job
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class MatchStore:
         Raises:
             OSError: It cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder, parents=True)
         data: dict[str, Any] = {
             "match": job.title,
             "agent_steps": episodes.agent_steps,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pbt.durable import write_durably
+from marl_pbt.durable import make_folder, write_durably
 from marl_pbt.league.assembly import Entrant
 from marl_pbt.league.heat_map import HeatMap, heat_map_png
 from marl_pbt.league.intransitivity import Intransitivity
@@ -44,7 +44,7 @@ def write_reports(folder: Path, verdict: Verdict, rules: Rules, drawn: Mapping[s
     Raises:
         OSError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, parents=True)
     contents = {
         "evaluation.json": evaluation_json(verdict, rules),
         "payoffs.csv": _csv(payoff_rows(verdict)),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from marl_pbt.durable import make_folder
 from marl_pbt.figures import counted
 from marl_pbt.imports import ensure_rooms_on_path
 from marl_pbt.league.assembly import League, Request, assemble
@@ -85,7 +86,7 @@ class Session:
         if (self._folder / "config.yaml").exists():
             raise UserError(f"{self._folder}: is a run's folder; give another --out")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder, parents=True)
             verdict = self._played(league, who_meets_whom, rules, win)
             self._report(verdict, rules)
         except MatchFailedError as fault:

@@ -14,7 +14,7 @@ from marl_pbt.protocols.descriptions import (
     LearnerDescription,
     TrainingReport,
 )
-from marl_pbt.protocols.errors import DivergedError, UserError
+from marl_pbt.protocols.errors import DivergedError, NotFiniteError, UserError
 from marl_pbt.protocols.guests import Guest, HostsGuests
 from marl_pbt.protocols.learners import (
     Exports,
@@ -28,6 +28,7 @@ from marl_pbt.protocols.learners import (
 from marl_pbt.protocols.policies import Policy
 from marl_pbt.protocols.shaping import OffersParameters, OffersShaping, Parameter
 from marl_pbt.protocols.values import (
+    LARGEST,
     LIVES_ON,
     TERMINATED,
     TRUNCATED,
@@ -39,6 +40,7 @@ from marl_pbt.protocols.values import (
 from marl_pbt.protocols.worlds import Environment, Episode, OffersBaselines, StepResult, Worlds
 
 __all__ = [
+    "LARGEST",
     "LIVES_ON",
     "TERMINATED",
     "TRUNCATED",
@@ -58,6 +60,7 @@ __all__ = [
     "Learner",
     "LearnerDescription",
     "LearnerKind",
+    "NotFiniteError",
     "OffersBaselines",
     "OffersParameters",
     "OffersShaping",

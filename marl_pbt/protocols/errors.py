@@ -26,3 +26,7 @@ class DivergedError(FloatingPointError):
     def __init__(self, species: str, fault: str) -> None:
         super().__init__(f"{species}: {fault}")
         self.species = species
+
+
+class NotFiniteError(FloatingPointError, ValueError):
+    """A number came in that is none, or too large for a float32; the message says from where."""

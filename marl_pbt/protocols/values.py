@@ -16,6 +16,9 @@ HyperparameterValue: TypeAlias = bool | int | float | str
 OptimizerState: TypeAlias = Literal["reset", "donor", "keep"]
 """What becomes of the optimiser's moments when a policy is copied."""
 
+LARGEST = 3.4028234663852886e38
+"""What is further from zero is infinite for learners, who reckon with float32: nobody is to take it for a number."""
+
 LIVES_ON, TERMINATED, TRUNCATED = 0, 1, 2
 """The codes in `StepResult.ended`."""
 

@@ -76,7 +76,10 @@ class MemberCurves:
             self.writer.flush()
 
     def update(self, report: UpdateDone) -> None:
-        """Take in one update."""
+        """Take in one update; after a roll-back the curves are taken back to where it begins."""
+        if report.clocks.agent_steps < self._step:
+            self._means, self._last_point = _Means(), report.clocks
+            self.writer.start_after(report.clocks.agent_steps - 1)
         self._step = report.clocks.agent_steps
         for tag, text in report.notes.items():
             if self._notes.get(tag) != text:

@@ -8,7 +8,7 @@ from marl_pbt.config import load_config
 from marl_pbt.constraints import Constraint, repair
 from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
-from tests.marl_pbt.command import train
+from tests.marl_pbt.command_here import trained
 
 CONFIG = """\
 name: little
@@ -116,8 +116,7 @@ def test_a_constraint_may_speak_of_names_with_dots(tmp_path):
 def test_an_exploit_carries_the_weights(tmp_path):
     config = tmp_path / "little.yaml"
     config.write_text(CONFIG)
-    with train(str(config), "--name", "run", "--runs-dir", str(tmp_path)) as command:
-        code, _, err = command.finish()
+    code, _, err = trained(str(config), "--name", "run", "--runs-dir", str(tmp_path))
     assert code == 0, err
     events = [json.loads(line) for line in (tmp_path / "run" / "lineage.jsonl").read_text().splitlines()]
     first = {(e["policy"], e["member"]): e["hyperparameters"] for e in events if e["kind"] == "start"}

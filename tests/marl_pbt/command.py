@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Command:
         while not condition():
             assert self.process.poll() is None, f"it ended early: {self.process.communicate()}"
             assert time.monotonic() < deadline, "what was waited for did not come"
-            time.sleep(0.01)
+            time.sleep(0.03)
 
     def finish(self, timeout_s: float = 90.0) -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
@@ -97,10 +97,17 @@ class Command:
         return int(fields[3]) == self.process.pid and fields[0] != "Z"
 
 
+def count_ready(run: Path) -> int:
+    """How many ready events its lineage holds so far; asked often, so the lines are not read as events."""
+    try:
+        return (run / "lineage.jsonl").read_bytes().count(b'"kind": "ready"')
+    except FileNotFoundError:
+        return 0
+
+
 @contextlib.contextmanager
-def train(*arguments: str, cwd: Path = REPOSITORY) -> Iterator[Command]:
-    """`python -m marl_pbt.train …`; whatever happens, nothing of it lives on."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+def train(*arguments: str, cwd: Path = REPOSITORY, environment: Mapping[str, str] | None = None) -> Iterator[Command]:
+    """`python -m marl_pbt.train …`, with more in its environment; whatever happens, nothing of it lives on."""
     process = subprocess.Popen(
         [sys.executable, "-m", "marl_pbt.train", *arguments],
         stdin=subprocess.DEVNULL,
@@ -108,7 +115,7 @@ def train(*arguments: str, cwd: Path = REPOSITORY) -> Iterator[Command]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), **(environment or {})},
         start_new_session=True,
     )
     command = Command(process)

@@ -170,7 +170,7 @@ def saved_run(
     run = RunDirectory(folder)
     run.create()
     run.config.write_text(config_to_yaml(plan.config))
-    best = BestPolicies(run, min_episodes=1)
+    best = BestPolicies(run, 2, min_episodes=1)
     for member, at in ({0: (3, 4), 1: (3, 4)} if generations is None else generations).items():
         checkpoints = MemberCheckpoints(run.member(member), Retention(keep_last=len(at)))
         for generation in at:

@@ -17,6 +17,7 @@ from marl_pbt.seats import Baseline
 from marl_pbt.snapshot import decode
 from marl_pbt.tasks import FilmTask, MatchTask
 from tests.marl_pbt.command import train
+from tests.marl_pbt.command_here import trained
 
 CONFIG = """\
 name: meadow
@@ -60,8 +61,7 @@ def test_a_population_trains_is_judged_and_goes_on(tmp_path: Path, config: Path)
     card = decode((run / "best" / "prey.safetensors").read_bytes()).metadata["environment"]
     assert card["species"] == {"predator": ["fox_*"], "prey": ["hare_?", "hare_??"]}
 
-    with train("--resume", str(run), "--set", "stop.progress=1600") as command:
-        code, out, err = command.finish()
+    code, out, err = trained("--resume", str(run), "--set", "stop.progress=1600")
     assert (code, err) == (0, "")
     assert "begin a new episode" not in (run / "log.txt").read_text()
 

@@ -5,8 +5,7 @@ import os
 import tracemalloc
 from pathlib import Path
 
-from marl_pbt.lineage_store import read_lineage
-from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command import count_ready, toy_config, train
 from tests.marl_pbt.toy_population import Population, evolution
 
 
@@ -57,16 +56,13 @@ def test_members_at_interval_1_keep_no_memory_and_no_file_open(tmp_path, monkeyp
 
 def test_processes_of_a_run_at_interval_1_keep_no_snapshot_and_no_file_open(tmp_path):
     """R27, R28: 1 MB per policy; the supervisor keeps the lineage, and nothing else of what it is told."""
-    config = toy_config(tmp_path, stop=40 * 80, population=2, settings="{parameters: 87381, noise: 30.0}")
+    config = toy_config(tmp_path, stop=40 * 60, population=2, settings="{parameters: 87381, noise: 30.0}")
     config.write_text(config.read_text().replace("interval: 400", "interval: 40"))
     run, seen = tmp_path / "a", []
 
-    def ready(wanted):
-        return sum(event.kind == "ready" for event in read_lineage(run / "lineage.jsonl")) >= wanted
-
     with train(str(config), "--runs-dir", str(tmp_path), "--name", "a") as command:
         for wanted in (40, 200):
-            command.wait_until(lambda wanted=wanted: ready(wanted))
+            command.wait_until(lambda wanted=wanted: count_ready(run) >= wanted)
             processes = [command.process.pid, *command.workers]
             seen.append([(open_files(pid), megabytes(pid)) for pid in processes])
         assert command.finish()[0] == 0

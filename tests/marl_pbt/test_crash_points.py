@@ -6,14 +6,15 @@ import pytest
 
 from marl_pbt.ancestry import LineageEvent
 from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command_here import trained
 
 POINTS = {
-    "score": ("PolicyState.note_score", 9),
-    "publish": ("SharedBoard.publish_snapshot > DoubleBuffer.write > _crc", 5),  # half written, not sealed
-    "exploit": ("PolicyState.replace_by", 1),  # the weights are the donor's, and nobody has been told
-    "lineage": ("LineageStore.append > LineageStore._write", 9),  # of the supervisor; half a line is written
+    "score": ("worker", "PolicyState.note_score", 9),
+    "publish": ("worker", "SharedBoard.publish_snapshot > DoubleBuffer.write > _crc", 5),  # half written, not sealed
+    "exploit": ("worker", "PolicyState.replace_by", 1),  # the weights are the donor's, and nobody has been told
+    "lineage": ("supervisor", "LineageStore.append > LineageStore._write", 9),  # half a line is written
 }
-"""A function, its callers before it, and the how many-th call of it in a process is the last."""
+"""The kind of process, a function with its callers before it, and the how many-th call of it there is the last."""
 
 
 COPYING = "  quantile_bottom: 0.5\n  quantile_top: 0.5\n  min_gap: {standard_errors: 0}\n"
@@ -23,8 +24,8 @@ COPYING = "  quantile_bottom: 0.5\n  quantile_top: 0.5\n  min_gap: {standard_err
 def config_of(folder, point, ready_points, update_seconds):
     """A toy run that dies there."""
     folder.mkdir(exist_ok=True)
-    where, times = POINTS[point]
-    told = {"dies_in": where, "dies_at": times, "died": str(folder / "died"), "noise": 10.0}
+    process, where, times = POINTS[point]
+    told = {"process": process, "dies_in": where, "dies_at": times, "died": str(folder / "died"), "noise": 10.0}
     settings = json.dumps(told | {"update_seconds": update_seconds})
     path = toy_config(folder, stop=400 * ready_points, settings=settings)
     path.write_text(path.read_text().replace("toy_learner", "mortal_learner").replace("pbt:\n", "pbt:\n" + COPYING))
@@ -56,7 +57,7 @@ def lived(events, species="fox"):
 def test_a_worker_killed_at_any_point_costs_its_own_members_an_interval_and_the_others_nothing(tmp_path, point):
     """D18: the others go on, the lineage is whole, and nobody's generation is told twice or left out."""
     config = config_of(tmp_path, point, ready_points=6, update_seconds=0.004)
-    code, out, _ = run_to_end(str(config), "--runs-dir", str(tmp_path), "--name", "a")
+    code, out, _ = trained(str(config), "--runs-dir", str(tmp_path), "--name", "a")
 
     assert code == 0
     assert (tmp_path / "died").exists()
@@ -83,10 +84,10 @@ def test_a_run_killed_in_the_middle_of_a_line_of_its_lineage_is_resumed_as_if_no
             torn = (run / "lineage.jsonl").read_bytes()
             assert not torn.endswith(b"\n")
             assert 4 < torn.count(b"\n") < 40
-            assert run_to_end("--resume", str(run))[0] == 0
+            assert trained("--resume", str(run))[0] == 0
         else:
             (tmp_path / name / "died").touch()
-            assert run_to_end(str(config), "--runs-dir", str(tmp_path / name), "--name", "a")[0] == 0
+            assert trained(str(config), "--runs-dir", str(tmp_path / name), "--name", "a")[0] == 0
         lines[name] = [event.to_line() for event in whole_lines(run) if event.kind != "resume"]
     assert lines["killed"] == lines["undisturbed"]
     assert any('"exploit"' in line for line in lines["killed"][len(lines["killed"]) // 2 :])

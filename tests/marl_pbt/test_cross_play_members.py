@@ -227,13 +227,13 @@ def test_who_replaces_the_best_meanwhile_is_not_overwritten(tmp_path, quick_disk
     assert decode(path.read_bytes()).metadata["generation"] == 9
 
 
-def test_a_policy_that_is_finite_and_yet_cannot_play_has_a_score_that_is_not(tmp_path, quick_disk):
+def test_a_policy_that_is_finite_and_yet_cannot_play_is_rolled_back(tmp_path, quick_disk):
     players = Players(tmp_path, size=3, cross_play=CrossPlayRules(opponents=2, population=3)).live(2)
     players.members[0].learner.adopt("hunter", {"policy/skill": np.array([1e12])}, "reset")
     players.live(1)
-    event = players.ready("hunter", 3)[0]
-    assert not event.score.is_finite
-    assert event.why["decision"] == "not_finite"
+    told = [event.why["fault"] for event in players.members[0].events if event.kind == "rollback"]
+    assert told == ["hunter: it cannot play"] * len(players.members[0].learner.species)
+    assert players.ready("hunter", 3)[0].score.is_finite
 
 
 def test_who_is_told_to_stop_breaks_matches_off_and_has_no_score(tmp_path, quick_disk):

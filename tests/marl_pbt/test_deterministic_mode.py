@@ -4,7 +4,8 @@ import pytest
 
 from marl_pbt.config import load_config
 from marl_pbt.protocols import UserError
-from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command import toy_config
+from tests.marl_pbt.command_here import trained
 
 MEADOW = """\
 environment:
@@ -21,7 +22,7 @@ pbt:
   fitness: cross_play
   cross_play: {opponents: 2, guest_worlds: 0.5}
   hyperparameters: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}
-stop: {progress: 1400}
+stop: {progress: 1000}
 deterministic: true
 films: {every_minutes: null}
 judge: null
@@ -34,8 +35,7 @@ def bytes_of(folder, name, seed):
     where.mkdir()
     config = toy_config(where, stop=2400, settings="{noise: 30.0}", seed=seed)
     config.write_text(config.read_text().replace("workers: 2", "deterministic: true"))
-    with train(str(config), "--name", "run", "--runs-dir", str(where)) as command:
-        code, out, err = command.finish()
+    code, out, err = trained(str(config), "--name", "run", "--runs-dir", str(where))
     assert code == 0, err
     assert "on 1 worker" in out
     run = where / "run"
@@ -76,8 +76,7 @@ def test_matches_challenges_and_guests_repeat_themselves_too(tmp_path):
     for name in ("one", "other"):
         config = tmp_path / f"{name}.yaml"
         config.write_text(MEADOW)
-        with train(str(config), "--name", name, "--runs-dir", str(tmp_path)) as command:
-            code, _, err = command.finish()
+        code, _, err = trained(str(config), "--name", name, "--runs-dir", str(tmp_path))
         assert code == 0, err
         run = tmp_path / name
         files = [run / "lineage.jsonl", *run.glob("best/*.safetensors"), *run.glob("archive/*/*.safetensors")]

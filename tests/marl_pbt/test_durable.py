@@ -91,6 +91,6 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_file(tmp_path, step):
     path = tmp_path / "file"
     write_durably(path, b"old")
     root = Path(marl_pbt.__file__).parents[1]
-    ended = subprocess.run([sys.executable, "-I", "-S", "-c", KILLED, str(root), str(path), step], check=False)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(root), str(path), step], check=False)
     assert ended.returncode == -9
     assert path.read_bytes() == b"old"

@@ -12,7 +12,7 @@ from marl_pbt.plan import RunPlan
 from marl_pbt.policy_files import read_policies
 from marl_pbt.protocols import UserError
 from marl_pbt.replay import main as replay
-from tests.marl_pbt.command import train
+from tests.marl_pbt.command_here import trained
 
 CONFIG = """\
 name: widths
@@ -47,8 +47,7 @@ judge: null
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("widths")
     (folder / "widths.yaml").write_text(CONFIG)
-    with train(str(folder / "widths.yaml"), "--name", "run", "--runs-dir", str(folder)) as command:
-        code, _, err = command.finish()
+    code, _, err = trained(str(folder / "widths.yaml"), "--name", "run", "--runs-dir", str(folder))
     assert code == 0, err
     return folder / "run"
 

@@ -8,6 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from marl_pbt.config import load_config
+from marl_pbt.plan import RunPlan
+from marl_pbt.protocols import UserError
 from marl_pbt.snapshot import Snapshot, encode
 from tests.marl_pbt.refused_files import refusal, refusal_to_play
 from tests.marl_pbt.saved_runs import Line, forged, with_text
@@ -66,13 +69,17 @@ def nested(depth: int) -> dict:
         ({"learner": "\u202e"}, "strings must be printable and of at most 4096 characters, got '\\u202e'"),
         ({"learner": "x" * 4097}, f"strings must be printable and of at most 4096 characters, got '{'x' * 40}'"),
         ({"score": {"\n": 1}}, "strings must be printable and of at most 4096 characters, got '\\n'"),
-        ({"score": nested(16)}, "must be nested at most 16 deep"),
-        ({"parent": nested(900)}, "must be nested at most 16 deep"),
     ],
-    ids=["newline", "escape", "surrogate", "direction", "long", "in a key", "deep", "very deep"],
+    ids=["newline", "escape", "surrogate", "direction", "long", "in a key"],
 )
 def test_what_could_not_be_shown_to_a_person_is_refused(path, policy, changes, why):
     assert refusal(path, forged(policy, **changes)) == NOT_OURS + why
+
+
+@pytest.mark.parametrize("depth", [16, 100, 900])
+def test_what_is_nested_deeper_than_anything_of_ours_is_refused(path, policy, depth):
+    told = "damaged: its metadata must be nested at most 16 deep"
+    assert refusal(path, forged(policy, score=nested(depth))) == told
 
 
 def test_tensors_of_no_policy_are_refused(path, policy):
@@ -80,6 +87,12 @@ def test_tensors_of_no_policy_are_refused(path, policy):
     assert refusal(path, forged(policy, {"policy": np.zeros(3)})) == "policy: no tensor of a policy"
     told = NOT_OURS + "strings must be printable and of at most 4096 characters, got 'policy/\\x1b[31m'"
     assert refusal(path, forged(policy, {"policy/\x1b[31m": np.zeros(3)})) == told
+
+
+@pytest.mark.parametrize("species", ["../x", ".x", "a/b", "", "x" * 65, "größer", "a b"])
+def test_a_species_that_could_not_be_a_files_name_is_refused(path, policy, species):
+    """`best/<species>.safetensors`, `--out '{species}.onnx'`."""
+    assert refusal(path, forged(policy, species=species)).startswith(NOT_OURS + "species: String should match pattern")
 
 
 @pytest.mark.parametrize("published", [..., None, {}, [], {"predator": 3}])
@@ -208,3 +221,26 @@ def test_hostile_files_are_refused_in_little_time(path, plan, policy):
     layers = {**policy.metadata["architecture"], "net_arch": {"pi": [64] * 5_000, "vf": [1]}}
     refusal_to_play(plan, path, forged(policy, architecture=layers))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("name", ["../x", ".x", "a/b", "a b", "x" * 65, ""])
+def test_a_species_of_an_environment_whose_name_would_lead_out_of_the_run_is_refused(tmp_path, name):
+    """Every path of a run resolves under it."""
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        'environment: {make: "tests.marl_pbt.toy_environments:Herd"}\n'
+        'learner: {make: "tests.marl_pbt.toy_learner:kind"}\npbt: {population: 1, interval: 10}\nstop: {progress: 10}\n'
+    )
+    with pytest.raises(UserError) as refused:
+        RunPlan.of(load_config(path, [f'environment.species={{"{name}": ["cow_*"]}}']))
+    assert all("species" in line and line.isprintable() for line in refused.value.faults)
+
+
+def test_a_species_with_a_name_like_any_files_is_taken(tmp_path):
+    """The test above can pass."""
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        'environment: {make: "tests.marl_pbt.toy_environments:Herd", species: {"red-team_1": ["cow_*"]}}\n'
+        'learner: {make: "tests.marl_pbt.toy_learner:kind"}\npbt: {population: 1, interval: 10}\nstop: {progress: 10}\n'
+    )
+    assert RunPlan.of(load_config(path)).species == ("red-team_1",)

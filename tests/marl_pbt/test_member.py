@@ -1,6 +1,5 @@
 """One member on its own clock: start, score, publish, end."""
 
-import math
 import os
 from dataclasses import replace
 
@@ -138,15 +137,16 @@ def test_an_update_that_diverges_without_a_sound_donor_is_a_failure(tmp_path):
     assert population.board.snapshot(0, 0) is None
 
 
-def test_where_nobody_sound_is_there_yet_it_waits_and_is_nobodys_donor(tmp_path):
+def test_where_nobody_sound_is_there_it_fails_and_is_nobodys_donor(tmp_path):
     """D05."""
     settings = [{**STEADY, "nan_at": 2}, {**STEADY, "nan_at": 2}]
     population = Population(tmp_path, evolution(2), settings)
-    population.live()
-    population.live()
-    assert not any(("fox", "reset") in member.learner.adopted for member in population.members)
-    assert {event.why["decision"] for event in population.events if event.policy == "fox"} == {"no_donor"}
-    assert not math.isfinite(board_row(population, 0).newest.mean)
+    for member in range(2):
+        with pytest.raises(FloatingPointError, match=r"an episode returned nan.*no sound weights could be copied"):
+            population.live(member)
+        assert population[member].learner.adopted == []
+        assert board_row(population, member).newest is None
+        assert population.board.snapshot(member, 0) is None
 
 
 # ------------------------------------------------------------------------------------ ends and controls

@@ -143,7 +143,7 @@ def test_the_member_that_is_most_behind_runs_next():
     """R15."""
     by = evolution(3)
     waiting = [
-        SimpleNamespace(index=index, evolution=by, clocks=Clocks(updates=updates))
+        SimpleNamespace(index=index, evolution=by, clocks_at_ready=Clocks(updates=updates))
         for index, updates in ((2, 4), (0, 9), (1, 4))
     ]
     assert most_behind(waiting).index == 1
@@ -152,7 +152,7 @@ def test_the_member_that_is_most_behind_runs_next():
 
 
 def replace_clock(member, updates):
-    return SimpleNamespace(index=member.index, evolution=member.evolution, clocks=Clocks(updates=updates))
+    return SimpleNamespace(index=member.index, evolution=member.evolution, clocks_at_ready=Clocks(updates=updates))
 
 
 # ------------------------------------------------------------------------------------ what it is for

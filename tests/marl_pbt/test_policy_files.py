@@ -14,12 +14,17 @@ import safetensors.numpy
 
 from marl_pbt.evaluate import main
 from marl_pbt.policy_files import read_policies
-from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, encode
-from tests.marl_pbt.command import toy_config, train
+from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, encode, header_bytes
+from tests.marl_pbt.command import toy_config
+from tests.marl_pbt.command_here import trained
 from tests.marl_pbt.refused_files import refusal
 from tests.marl_pbt.saved_runs import forged, origin_of, saved_run, with_header, with_text
 
-ZIP = "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened"
+ZIP = (
+    "is a zip (of SB3 or torch), not a snapshot; such a file can contain code and is not opened, "
+    "`marl-pbt import` takes the weights out of it"
+)
+PICKLE = "is a pickle, not a snapshot; such a file can contain code and is not opened"
 HEADER = "not a snapshot, or truncated: its header does not fit into it"
 HASH = "damaged: its SHA-256 does not fit its content"
 NOT_OURS = "not a policy of ours: "
@@ -66,8 +71,7 @@ def test_the_digest_is_of_what_a_policy_does_and_of_nothing_else(path, policy):
 
 def test_what_training_leaves_is_read(tmp_path):
     config = toy_config(tmp_path, stop=400, population=1)
-    with train(str(config), "--runs-dir", str(tmp_path), "--name", "a") as command:
-        assert command.finish()[0] == 0
+    assert trained(str(config), "--runs-dir", str(tmp_path), "--name", "a")[0] == 0
     files = [*tmp_path.glob("a/best/*.safetensors"), *tmp_path.glob("a/members/*/*.safetensors")]
     assert len(files) >= 2
     for file in files:
@@ -113,8 +117,10 @@ def test_a_file_that_ends_in_its_header_is_truncated(path, policy, length):
 
 @pytest.mark.parametrize("missing", [1, 2, 100, 50_000])
 def test_a_file_that_ends_in_its_tensors_is_damaged(path, policy, missing):
-    assert refusal(path, encode(policy)[:-missing]).startswith("damaged: Error while deserializing: ")
-    assert refusal(path, encode(policy) + b"\0" * missing).startswith("damaged: Error while deserializing: ")
+    size = len(encode(policy)) - 8 - header_bytes(encode(policy))
+    told = f"damaged: its tensors have {size} bytes, the file {{}}"
+    assert refusal(path, encode(policy)[:-missing]) == told.format(size - missing)
+    assert refusal(path, encode(policy) + b"\0" * missing) == told.format(size + missing)
 
 
 def test_a_single_flipped_bit_anywhere_is_noticed(path, policy):
@@ -159,7 +165,7 @@ def test_a_zip_of_torch_or_sb3_is_refused_and_nothing_in_it_is_run(tmp_path, pat
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickle_is_refused_and_not_unpickled(tmp_path, path, protocol):
     marker = tmp_path / "marker"
-    assert refusal(path, pickle.dumps(Bomb(marker), protocol)) == HEADER
+    assert refusal(path, pickle.dumps(Bomb(marker), protocol)) == PICKLE
     assert not marker.exists()
 
 
@@ -183,7 +189,7 @@ def test_tensors_of_impossible_shapes_are_refused_without_making_room_for_them(p
         header = {"__metadata__": metadata, "policy/w": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}
         assert refusal(path, with_header(json.dumps(header))).startswith("damaged: ")
     header["policy/w"] = {"dtype": "BF16", "shape": [0], "data_offsets": [0, 0]}
-    told = "tensor 'policy/w' has dtype BF16, which no snapshot of ours has"
+    told = "tensor 'policy/w' has dtype 'BF16', which no snapshot of ours has"
     assert refusal(path, with_header(json.dumps(header))) == told
 
 
@@ -215,10 +221,20 @@ def test_keys_that_stand_twice_in_the_header_itself_are_refused(path):
     assert refusal(path, with_header('{"__metadata__": {}, "__metadata__": {}}')) == told
 
 
-@pytest.mark.parametrize("schema", [None, 0, 2, "1", [1]])
-def test_another_schema_is_refused(path, schema):
-    told = f"schema must be 1, got {schema!r}: written by another version of marl_pbt"
+@pytest.mark.parametrize("schema", [None, 0, -1, "1", [1], True, 1.0])
+def test_a_schema_that_there_never_was_is_refused(path, schema):
+    told = f"schema must be a whole number from 1 to 1, got {schema!r}"
     assert refusal(path, with_text(json.dumps({"schema": schema, "kind": "policy"}))) == told
+
+
+def test_a_newer_schema_asks_for_an_update(path):
+    told = "was written by a newer marl_pbt: schema 2, this one reads up to 1; update it"
+    assert refusal(path, with_text(json.dumps({"schema": 2, "kind": "policy"}))) == told
+
+
+def test_a_policy_has_less_metadata_than_a_checkpoint_may_have(path, policy):
+    told = refusal(path, forged(policy, score={str(n): n for n in range(30_000)}))
+    assert told.startswith("not a policy of ours: must have at most 262144 bytes of metadata, has ")
 
 
 def test_a_file_cannot_make_the_line_that_refuses_it_long(path):

@@ -102,7 +102,7 @@ def test_a_turn_is_what_was_in_force_after_the_last_event_of_a_ready_point():
         event("exploit", 1, 2, Source(0, 1), 2.0),
         event("explore", 1, 2, None, 3.0),
     ]
-    assert turns_of(events) == {(1, 2): {"fish": Turn(Source(0, 1), {"rate": 3.0})}}
+    assert turns_of(events) == {(1, 2): {"fish": Turn(Source(0, 1), {"rate": 3.0}, clocks=Clocks(2))}}
 
 
 def test_a_gap_in_the_lineage_is_told():

@@ -1,7 +1,6 @@
 """`replay`: a schedule, or the ancestry itself, lived through once more."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +8,12 @@ import pytest
 from marl_pbt.policy_files import read_policies
 from marl_pbt.replay import main
 from marl_pbt.snapshot import Snapshot, decode, encode
-from tests.marl_pbt.command import toy_config, train
-from tests.marl_pbt.contest import Contest, ContestKind, ContestLearner, ContestWorlds
+from tests.marl_pbt.command import toy_config
+from tests.marl_pbt.command_here import trained
 
 MET = """\
-environment: {make: tests.marl_pbt.test_replay_command:WarmedContest, num_worlds: 4}
-learner: {make: tests.marl_pbt.test_replay_command:hospitable_kind}
+environment: {make: tests.marl_pbt.hospitable:make, num_worlds: 4}
+learner: {make: tests.marl_pbt.hospitable:kind}
 pbt:
   population: 2
   interval: 4
@@ -29,39 +28,12 @@ judge: null
 """
 
 
-class WarmedWorlds(ContestWorlds):
-    def step(self, actions):
-        return super().step([np.reshape(each, (-1, 1)) for each in actions])  # those of the warm-up are flat
-
-
-class WarmedContest(Contest):
-    def batched(self, num_worlds):
-        return WarmedWorlds(num_worlds)
-
-
-class HospitableLearner(ContestLearner):
-    def host(self, guests, share):
-        """They would be met, and nothing learned from them."""
-
-
-class HospitableKind(ContestKind):
-    def describe(self, settings, interface):
-        return replace(super().describe(settings, interface), hosts_guests=True)
-
-    def build(self, settings, interface, worlds, seed):
-        return HospitableLearner(seed)
-
-
-hospitable_kind = HospitableKind()
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of toys that copied each other in two processes, in whatever order they came."""
     folder = tmp_path_factory.mktemp("replayed")
     config = toy_config(folder, stop=4000, settings="{noise: 30.0}")
-    with train(str(config), "--name", "toys", "--runs-dir", str(folder)) as command:
-        code, out, err = command.finish()
+    code, out, err = trained(str(config), "--name", "toys", "--runs-dir", str(folder))
     assert code == 0, err
     assert "exploit" in out
     return folder / "toys"
@@ -106,8 +78,7 @@ def test_a_score_from_matches_is_told_as_such_and_so_is_that_guests_are_missing(
     """It is not the measure of what a replay earns beside its own partner."""
     path = tmp_path / "met.yaml"
     path.write_text(MET)
-    with train(str(path), "--runs-dir", str(tmp_path), "--name", "met") as command:
-        code, _, err = command.finish()
+    code, _, err = trained(str(path), "--runs-dir", str(tmp_path), "--name", "met")
     assert code == 0, err
     assert main([str(tmp_path / "met"), "--out", str(tmp_path / "fresh")]) == 0
     told = capsys.readouterr().out.splitlines()

@@ -149,7 +149,7 @@ def test_bytes_too_many_are_noticed():
     [
         (b"", "truncated"),
         (b"PK\x03\x04" + b"\0" * 100, "zip"),
-        (b"\x80\x04\x95" + b"\0" * 100, "header does not fit"),
+        (b"\x80\x04\x95" + b"\0" * 100, "is a pickle, not a snapshot"),
         (struct.pack("<Q", 2**63) + b"{}", "header does not fit"),
         (struct.pack("<Q", MAX_HEADER_BYTES + 1) + b" " * (MAX_HEADER_BYTES + 1), "header does not fit"),
         (with_header(b"[" * 100_000), "strict JSON"),
@@ -160,10 +160,17 @@ def test_bytes_too_many_are_noticed():
         (with_header([]), "no such metadata"),
         (with_header({"__metadata__": 3}), "no such metadata"),
         (with_header({"w": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}), "no such metadata"),
-        (with_header({"__metadata__": {"marl_pbt": '{"schema": 2}', "sha256": ""}}), "schema must be 1, got 2"),
-        (with_header({"__metadata__": {"marl_pbt": "[1]", "sha256": ""}}), "schema must be 1"),
-        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1, "a": NaN}'}}), "NaN is not JSON"),
-        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1}'}}), "SHA-256"),
+        (
+            with_header({"__metadata__": {"marl_pbt": '{"schema": 2}', "sha256": ""}}),
+            "newer marl_pbt: schema 2, .* update it",
+        ),
+        (with_header({"__metadata__": {"marl_pbt": "[1]", "sha256": ""}}), "schema must be a whole number from 1"),
+        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1, "a": NaN}', "sha256": ""}}), "NaN is not JSON"),
+        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1}'}}), "there must be a SHA-256, and nothing else"),
+        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1}', "sha256": "", "a": ""}}), "nothing else"),
+        (with_header({"__metadata__": {"marl_pbt": '{"schema": 1}', "sha256": ""}}), "SHA-256 does not fit"),
+        (with_header(b"[" * 20 + b"]" * 20), "nested at most 16 deep"),
+        (with_header({"a": [0] * 250_000}), "at most 250000 values"),
     ],
 )
 def test_what_is_no_snapshot_is_refused_with_the_reason(data, message):
@@ -203,3 +210,33 @@ def test_a_header_whose_length_reads_like_the_beginning_of_a_zip_is_a_snapshot_a
     data = encode(Snapshot({"padding": "x" * padding}, {}))
     assert data[:2] == b"PK"
     assert decode(data).metadata["padding"] == "x" * padding
+
+
+# ------------------------------------------------------------------------------------ other schemas
+
+
+def test_an_older_schema_is_read_by_its_migrations_one_after_the_other(monkeypatch):
+    """As from a later version: two steps, the second of which finds what the first has made."""
+    data = encode(SMALL)
+    monkeypatch.setattr(module, "SCHEMA", 3)
+    renamed = {1: ("name is title", lambda said: {**said, "schema": 2, "title": said["name"]})}
+    monkeypatch.setattr(module, "MIGRATIONS", {**renamed, 2: ("titles are loud", _louder)})
+    found = decode(data)
+    assert (found.metadata["schema"], found.metadata["title"]) == (3, "GRÖSSER")
+    assert found.tensors["policy/w"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_what_a_migration_cannot_read_is_damaged_and_the_migration_is_named(monkeypatch):
+    data = encode(Snapshot({"kind": "policy"}, {}))
+    monkeypatch.setattr(module, "SCHEMA", 2)
+    monkeypatch.setattr(module, "MIGRATIONS", {1: ("titles are loud", _louder)})
+    with pytest.raises(SnapshotError, match=r"schema 1 cannot be read as 2 \(titles are loud\): 'title'"):
+        decode(data)
+
+
+def test_every_older_schema_has_a_migration():
+    assert list(module.MIGRATIONS) == list(range(1, module.SCHEMA))
+
+
+def _louder(said):
+    return {**said, "schema": 3, "title": said["title"].upper()}

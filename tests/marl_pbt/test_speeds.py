@@ -11,7 +11,8 @@ from marl_pbt.reports import IntervalBegun, MemberDone
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import SharedBoard
 from marl_pbt.worker import End, LearnerSource, WorkerJob, run_worker
-from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command import toy_config
+from tests.marl_pbt.command_here import trained
 from tests.marl_pbt.toy_population import CONTEXT, NOISY, Population, evolution
 
 
@@ -44,8 +45,7 @@ def test_a_member_ten_times_slower_blocks_nobody_in_other_workers(tmp_path):
     settings = json.dumps({"update_seconds": 0.004, "noise": 30.0, "slow": str(tmp_path / "slow")})
     path = toy_config(tmp_path, population=3, stop=2400, settings=settings)
     path.write_text(path.read_text().replace("workers: 2", "workers: 3").replace("toy_learner", "slow_learner"))
-    with train(str(path), "--runs-dir", str(tmp_path), "--name", "a") as command:
-        code, _, err = command.finish()
+    code, _, err = trained(str(path), "--runs-dir", str(tmp_path), "--name", "a")
     assert (code, err) == (0, "")
     events = [event for event in read_lineage(tmp_path / "a" / "lineage.jsonl") if event.policy == "fox"]
     at = {member: [e.time for e in events if (e.kind, e.member) == ("ready", member)] for member in range(3)}

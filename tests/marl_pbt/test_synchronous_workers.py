@@ -21,7 +21,8 @@ from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.standings import BoardRow
 from marl_pbt.worker import End, LearnerSource, Stop, WorkerJob, run_worker
-from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command import count_ready, toy_config, train
+from tests.marl_pbt.command_here import trained
 from tests.marl_pbt.toy_learner import SPECIES, ToySettings
 from tests.marl_pbt.toy_population import NOISY, evolution
 
@@ -122,9 +123,7 @@ def synchronous_config(folder: Path, settings: str = "{noise: 20.0}") -> str:
 
 
 def finished(folder: Path, *arguments: str) -> Path:
-    with train(*arguments, "--runs-dir", str(folder), "--name", "run") as command:
-        code, _, err = command.finish()
-        command.assert_nothing_is_left()
+    code, _, err = trained(*arguments, "--runs-dir", str(folder), "--name", "run")
     assert code == 0, err
     return folder / "run"
 
@@ -187,13 +186,12 @@ def test_a_signal_stops_the_run_and_resume_ends_where_it_would_have(tmp_path: Pa
     """D19, D21: exploits included."""
     config, run = synchronous_config(tmp_path, settings="{noise: 20.0, update_seconds: 0.01}"), tmp_path / "run"
     with train(config, "--runs-dir", str(tmp_path), "--name", "run") as command:
-        command.wait_until(lambda: len(decisions(run)) >= 12)
+        command.wait_until(lambda: count_ready(run) >= 8)
         os.kill(command.process.pid, signal.SIGTERM)
         code, _, err = command.finish(timeout_s=20)
         command.assert_nothing_is_left()
     assert (code, err) == (128 + signal.SIGTERM, "")
-    with train("--resume", str(run)) as command:
-        assert command.finish()[0] == 0
+    assert trained("--resume", str(run))[0] == 0
     assert_alike(run, undisturbed)
 
 

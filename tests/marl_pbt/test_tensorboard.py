@@ -272,8 +272,8 @@ def test_a_score_that_is_not_finite_is_drawn_as_nan_and_is_nobodys_best(tmp_path
     assert not (tmp_path / "best_ancestry_prey").exists()
 
 
-def test_a_full_disk_ends_the_curves_but_not_the_run(tmp_path, caplog):
-    """Reliability, section 1: a full disk makes other writers raise in the training loop."""
+def test_a_full_disk_pauses_the_curves_and_never_the_run_and_they_come_back_with_room(tmp_path, caplog):
+    """Reliability, section 1: a full disk makes other writers raise in the training loop, and they stay dead."""
     clock, run = Clock(), MadeUpRun(1)
     recorder = Recorder(tmp_path, made_up_run.description(1), clock=clock)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -282,12 +282,19 @@ def test_a_full_disk_ends_the_curves_but_not_the_run(tmp_path, caplog):
         feed(recorder, run.start(), clock)
         for _ in range(5):
             feed(recorder, run.generation(), clock)
-        recorder.close()
+        paused = curves(tmp_path / "member_00")["returns/prey"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    clock.now += 61.0
+    feed(recorder, run.generation(), clock)
+    recorder.close()
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert told == ["TensorBoard's files cannot be written (File too large): its curves end here"]
-    assert is_rising(curves(tmp_path / "member_00")["returns/prey"])  # what was written whole is read
+    assert set(told[:-1]) == {"TensorBoard's files cannot be written (File too large): its curves pause"}
+    assert told[-1] == "TensorBoard's files can be written again"
+    drawn = curves(tmp_path / "member_00")["returns/prey"]
+    assert is_rising(drawn)  # what was written whole is read
+    assert drawn[: len(paused)] == paused
+    assert drawn[-1] == run.clocks[0].agent_steps
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_nothing_raises(tmp_path, caplog):

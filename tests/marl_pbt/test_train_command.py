@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.snapshot import decode
-from tests.marl_pbt.command import toy_config, train
+from tests.marl_pbt.command import count_ready, toy_config, train
+from tests.marl_pbt.command_here import trained
 
 
 def run_to_end(*arguments: str) -> tuple[int, str, str]:
@@ -61,59 +63,46 @@ def test_a_run_leaves_everything_that_it_promises(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced_and_costs_no_generation(tmp_path: Path) -> None:
-    """Reliability, section 2, first row; R18."""
-    settings = json.dumps({"kill_at": 25, "only_once": str(tmp_path / "killed")})
-    config = toy_config(tmp_path, settings=settings)
-    code, out, _ = run_to_end(str(config), "--runs-dir", str(tmp_path), "--name", "a")
-
-    assert code == 0
-    assert (tmp_path / "killed").exists()
-    assert "go on from their last checkpoint" in out
-    assert generations(tmp_path / "a") == {member: list(range(1, 11)) for member in range(4)}
-    assert any(event.kind == "restart" for event in read_lineage(tmp_path / "a" / "lineage.jsonl"))
-
-
-def test_workers_killed_from_outside_are_replaced(tmp_path: Path) -> None:
+    """Reliability, section 2, first row; R18: from outside, and twice."""
     config = toy_config(tmp_path, settings="{update_seconds: 0.02}")
     with train(str(config), "--runs-dir", str(tmp_path), "--name", "a") as command:
         for kills in range(2):
             command.wait_until(lambda wanted=2 + 2 * kills: count_ready(tmp_path / "a") >= wanted)
             command.wait_until(lambda: len(command.workers) == 2)
             os.kill(command.workers[kills], signal.SIGKILL)
-        code, _, _ = command.finish()
+        code, out, _ = command.finish()
         command.assert_nothing_is_left()
 
     assert code == 0
+    assert "go on from their last checkpoint" in out
     assert generations(tmp_path / "a") == {member: list(range(1, 11)) for member in range(4)}
+    assert any(event.kind == "restart" for event in read_lineage(tmp_path / "a" / "lineage.jsonl"))
 
 
 def test_a_member_that_always_fails_is_given_up_and_the_run_says_why(tmp_path: Path) -> None:
-    code, out, _ = run_to_end(
-        str(toy_config(tmp_path, population=2, settings="{fail_at: 5}")), "--runs-dir", str(tmp_path), "--name", "a"
-    )
+    config = toy_config(tmp_path, population=2, settings="{fail_at: 5}")
+    code, out, _ = trained(str(config), "--runs-dir", str(tmp_path), "--name", "a")
 
     assert code == 1
     assert "RuntimeError: the toy fails at update 5" in out
     assert "--resume" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_cleanly_and_resume_ends_where_it_would_have(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    """D19, D21: without exploits the resumed run ends on the very bytes of the undisturbed one."""
+def test_a_signal_stops_the_run_cleanly_and_resume_ends_where_it_would_have(tmp_path: Path) -> None:
+    """D19, D21: without exploits the run that was stopped twice ends on the very bytes of the undisturbed one."""
     config = str(toy_config(tmp_path, settings="{update_seconds: 0.01}"))
     alone = ("--runs-dir", str(tmp_path), "--set", "pbt.control=nothing")
-    with train(config, *alone, "--name", "stopped") as command:
-        command.wait_until(lambda: count_ready(tmp_path / "stopped") >= 6)
-        os.kill(command.process.pid, number)
-        code, out, err = command.finish(timeout_s=20)
-        command.assert_nothing_is_left()
-
-    assert (code, err) == (128 + number, "")
-    assert f"--resume {tmp_path / 'stopped'}" in out
-    assert run_to_end("--resume", str(tmp_path / "stopped"))[0] == 0
-    assert run_to_end(config, *alone, "--name", "undisturbed")[0] == 0
+    first, then = (config, *alone, "--name", "stopped"), ("--resume", str(tmp_path / "stopped"))
+    for arguments, ready, number in ((first, 6, signal.SIGINT), (then, 30, signal.SIGTERM)):
+        with train(*arguments) as command:
+            command.wait_until(lambda wanted=ready: count_ready(tmp_path / "stopped") >= wanted)
+            os.kill(command.process.pid, number)
+            code, out, err = command.finish(timeout_s=20)
+            command.assert_nothing_is_left()
+        assert (code, err) == (128 + number, "")
+        assert f"--resume {tmp_path / 'stopped'}" in out
+    assert trained(*then)[0] == 0
+    assert trained(config, *alone, "--name", "undisturbed", "--set", "learner.settings={}")[0] == 0
     assert final_states(tmp_path / "stopped") == final_states(tmp_path / "undisturbed")
     assert generations(tmp_path / "stopped") == {member: list(range(1, 11)) for member in range(4)}
 
@@ -126,7 +115,7 @@ def test_no_worker_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         command.process.wait()
         command.assert_nothing_is_left()
 
-    assert run_to_end("--resume", str(tmp_path / "a"))[0] == 0
+    assert trained("--resume", str(tmp_path / "a"))[0] == 0
     assert generations(tmp_path / "a") == {member: list(range(1, 11)) for member in range(4)}
 
 
@@ -134,22 +123,18 @@ def test_a_live_run_cannot_be_started_again(tmp_path: Path) -> None:
     config = str(toy_config(tmp_path, settings="{update_seconds: 0.01}"))
     with train(config, "--runs-dir", str(tmp_path), "--name", "a") as command:
         command.wait_until(lambda: count_ready(tmp_path / "a") >= 1)
-        code, _, err = run_to_end("--resume", str(tmp_path / "a"))
+        code, _, err = trained("--resume", str(tmp_path / "a"))
         assert code == 2
         assert f"in use by pid {command.process.pid}" in err
-        assert run_to_end(config, "--runs-dir", str(tmp_path), "--name", "a")[0] == 2
+        assert trained(config, "--runs-dir", str(tmp_path), "--name", "a")[0] == 2
 
 
-def test_a_finished_run_is_resumed_to_more_steps(tmp_path: Path) -> None:
-    run_to_end(str(toy_config(tmp_path, stop=800)), "--runs-dir", str(tmp_path), "--name", "a")
-    code, _, _ = run_to_end("--resume", str(tmp_path / "a"), "--set", "stop.progress=1600")
-
-    assert code == 0
-    assert generations(tmp_path / "a") == {member: [1, 2, 3, 4] for member in range(4)}
-
-
-def count_ready(run: Path) -> int:
-    return sum(1 for event in read_lineage(run / "lineage.jsonl") if event.kind == "ready")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two ready points each; to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert trained(str(toy_config(folder, stop=800)), "--runs-dir", str(folder), "--name", "a")[0] == 0
+    return folder / "a"
 
 
 def one_line(result: tuple[int, str, str]) -> str:
@@ -161,18 +146,18 @@ def one_line(result: tuple[int, str, str]) -> str:
 
 
 class TestBadInput:
-    """One clear line, exit code 2, nothing half-started."""
+    """One clear line, exit code 2, nothing half-started; the first as a user has it, with Python's own last words."""
 
     @pytest.fixture
     def nothing_started(self, tmp_path: Path):
         yield
         assert not (tmp_path / "runs").exists()
 
-    def refused(self, tmp_path: Path, *more: str) -> str:
-        return one_line(run_to_end(str(toy_config(tmp_path)), "--runs-dir", str(tmp_path / "runs"), *more))
+    def refused(self, tmp_path: Path, *more: str, run: Callable[..., tuple[int, str, str]] = trained) -> str:
+        return one_line(run(str(toy_config(tmp_path)), "--runs-dir", str(tmp_path / "runs"), *more))
 
     def test_a_wrong_key(self, tmp_path: Path, nothing_started: None) -> None:
-        assert "did you mean 'interval'" in self.refused(tmp_path, "--set", "pbt.intervall=3")
+        assert "did you mean 'interval'" in self.refused(tmp_path, "--set", "pbt.intervall=3", run=run_to_end)
 
     def test_a_wrong_type(self, tmp_path: Path, nothing_started: None) -> None:
         assert "pbt.population" in self.refused(tmp_path, "--set", "pbt.population=many")
@@ -196,22 +181,33 @@ class TestBadInput:
         assert str(tmp_path / "runs") in self.refused(tmp_path)
 
     def test_a_run_to_resume_that_is_not_there(self, tmp_path: Path) -> None:
-        assert "no run to resume" in one_line(run_to_end("--resume", str(tmp_path / "nowhere")))
-
-    def test_corrupt_checkpoints(self, tmp_path: Path) -> None:
-        run_to_end(str(toy_config(tmp_path, stop=800)), "--runs-dir", str(tmp_path), "--name", "a")
-        for path in (tmp_path / "a" / "members" / "member_01").glob("*.safetensors"):
-            path.write_bytes(path.read_bytes()[:-3])
-        line = one_line(run_to_end("--resume", str(tmp_path / "a"), "--set", "stop.progress=1600"))
-        assert "member_01" in line
+        assert "no run to resume" in one_line(trained("--resume", str(tmp_path / "nowhere")))
 
 
-def test_one_corrupt_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
-    run_to_end(str(toy_config(tmp_path, stop=800)), "--runs-dir", str(tmp_path), "--name", "a")
-    newest = tmp_path / "a" / "members" / "member_01" / "000002.safetensors"
+def test_a_member_whose_checkpoints_are_all_corrupt_goes_on_as_a_copy_of_the_best(
+    tmp_path: Path, finished: Path
+) -> None:
+    """Reliability, section 2: never silently from nothing."""
+    run = shutil.copytree(finished, tmp_path / "a")
+    for path in (run / "members" / "member_01").glob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-3])
+    code, out, _ = trained("--resume", str(run), "--set", "stop.progress=1600")
+    assert code == 0
+    assert "member_01: no whole checkpoint is left; a copy of the best member takes the place" in out
+    assert "member_01: none of its checkpoints is whole; it goes on as a copy of member_0" in out
+    # From where its donor stood: at the second ready point at least, and at the last where the other worker was faster.
+    assert (run / "members" / "member_01" / "000004.safetensors").is_file()
+    assert len(list((tmp_path / "a" / "members" / "member_01").glob("*.damaged"))) >= 1
+
+
+def test_a_finished_run_is_resumed_to_more_steps_and_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
+    tmp_path: Path, finished: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "a")
+    newest = run / "members" / "member_01" / "000002.safetensors"
     newest.write_bytes(newest.read_bytes()[:-3])
-    code, out, _ = run_to_end("--resume", str(tmp_path / "a"), "--set", "stop.progress=1600")
+    code, out, _ = trained("--resume", str(run), "--set", "stop.progress=1600")
 
     assert code == 0
-    assert "trying the one before" in out
-    assert generations(tmp_path / "a")[1] == [1, 2, 3, 4]
+    assert out.count("trying the one before") == 1
+    assert generations(run) == {member: [1, 2, 3, 4] for member in range(4)}

@@ -11,14 +11,12 @@ from tensorboard.backend.event_processing.event_accumulator import STORE_EVERYTH
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.run_directory import RunDirectory
-from tests.marl_pbt.command import train
+from tests.marl_pbt.command_here import trained
 
 
 def run(folder: Path, config: str, *changes: str) -> Path:
     settings = [text for change in changes for text in ("--set", change)]
-    with train(f"configs/{config}.yaml", "--runs-dir", str(folder), "--name", config, *settings) as command:
-        code, out, err = command.finish()
-        command.assert_nothing_is_left()
+    code, out, err = trained(f"configs/{config}.yaml", "--runs-dir", str(folder), "--name", config, *settings)
     assert (code, err) == (0, "")
     assert "best/" in out and "tensorboard --logdir" in out
     return folder / config

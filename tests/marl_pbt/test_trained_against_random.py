@@ -22,7 +22,8 @@ def intervals(folder: Path, species: str) -> dict[str, tuple[float, float]]:
 def test_the_late_panel_beats_random_policies_against_the_same_others(tmp_path):
     panel = REPOSITORY / "agents" / "panels" / "predator_prey_grass"
     policies = [str(panel / f"{species}_a_8M.safetensors") for species in ("predator", "prey")]
-    assert main([*policies, "random", "--against", *policies, "--episodes", "6", "--out", str(tmp_path)]) == 0
+    how = ["--episodes", "6", "--workers", "1", "--out", str(tmp_path)]
+    assert main([*policies, "random", "--against", *policies, *how]) == 0
     for species in ("predator", "prey"):
         found = intervals(tmp_path, species)
         assert found["random"][1] < found[f"{species}_a_8M"][0]

@@ -140,6 +140,7 @@ class ToyLearner:
         self._updates = 0
         self._into_episode = 0
         self._own = dict.fromkeys(species, True)
+        self._is_cured = False  # by weights of another's: what made it diverge were its own
 
     def set_hyperparameters(self, species: str, values: Mapping[str, HyperparameterValue]) -> None:
         self._values[species] |= {name: _legal(name, value) for name, value in values.items()}
@@ -152,7 +153,7 @@ class ToyLearner:
         self._misbehave()
         time.sleep(self.settings.update_seconds)
         episodes = self._play()
-        if self._updates == self.settings.nan_at:
+        if self._updates == self.settings.nan_at and not self._is_cured:
             self._tensors[self.species[0]]["policy/theta"][:] = np.nan
         for name in self.species:
             self._learn(name)
@@ -178,20 +179,26 @@ class ToyLearner:
         taken = {"policy/theta": tensors["policy/theta"]} | {name: moments[name] for name in MOMENTS}
         self._tensors[species] = {name: array.copy() for name, array in taken.items()}
         self._own[species] = not self._into_episode
+        self._is_cured = True
 
     def get_state(self) -> Tensors:
         state = {f"{name}/{key}": array for name in self.species for key, array in self.snapshot(name).items()}
         rest = [self._rng.bit_generator.state, self._values, self._updates, self._into_episode, self._own]
+        rest.append(self._is_cured)
         return state | {"toy/rest": np.frombuffer(json.dumps(rest).encode(), np.uint8)}
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         odd = sorted(state.keys() ^ self.get_state().keys())
         if odd:
             raise ValueError(f"{odd[0]}: missing, or not the toy's")
+        for name, own in self.get_state().items():
+            if name != "toy/rest" and state[name].shape != own.shape:
+                raise ValueError(f"{name}: must be of shape {own.shape}, got {state[name].shape}")
         for name in self.species:
             self._tensors[name] = {key: state[f"{name}/{key}"].copy() for key in self._tensors[name]}
         rest = json.loads(state["toy/rest"].tobytes())
-        self._rng.bit_generator.state, self._values, self._updates, self._into_episode, self._own = rest
+        self._rng.bit_generator.state, self._values, self._updates, self._into_episode, self._own = rest[:5]
+        self._is_cured = rest[5]
 
     def _fresh(self) -> Tensors:
         size = self.settings.parameters
@@ -228,10 +235,10 @@ class ToyLearner:
 
     def _misbehave(self) -> None:
         settings, update = self.settings, self._updates
-        if update == settings.diverge_at and _is_due(settings.only_once):
+        if update == settings.diverge_at and not self._is_cured and _is_due(settings.only_once):
             self._tensors[self.species[0]]["policy/theta"][:] = np.nan
             raise FloatingPointError(f"{self.species[0]}: the toy diverges at update {update}, as it was told to")
-        if update == settings.stop_short_at and _is_due(settings.only_once):
+        if update == settings.stop_short_at and not self._is_cured and _is_due(settings.only_once):
             raise DivergedError(self.species[0], f"the toy stops short at update {update}, as it was told to")
         if update in (settings.fail_at, settings.kill_at, settings.hang_at) and _is_due(settings.only_once):
             if update == settings.kill_at:

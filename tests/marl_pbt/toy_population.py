@@ -128,9 +128,13 @@ class Population:
         """Everything that was told at ready points."""
         return [event for report in self.reports if isinstance(report, ReadyPassed) for event in report.events]
 
+    def learner(self, settings, seed):
+        """A fresh one."""
+        return WatchedLearner(settings, seed)
+
     def _member(self, index, settings):
         checkpoints = MemberCheckpoints(self.folder / f"member_{index:02d}", Retention())
-        learner = WatchedLearner(settings, stream_seed(self.evolution.seed, "learner", index))
+        learner = self.learner(settings, stream_seed(self.evolution.seed, "learner", index))
         return Member(index, learner, self.evolution, Place(self.board, checkpoints, self.reports.append))
 
 

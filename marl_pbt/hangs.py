@@ -1,0 +1,69 @@
+"""Who hangs: decided from what workers are in and how long nothing has moved; pure.
+
+Time counts as silence only while the supervisor itself looks. So a machine that slept, or a supervisor that was stopped
+and goes on, finds nobody hanging.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from marl_pbt.whereabouts import Sight
+
+Verdict = Literal["well", "stale", "hung"]
+MAX_GAP_S = 2.0
+"""From one look to the next no more than this is counted."""
+LONGER = 5.0
+"""How much more patience everything else is given than a step: builds, compilations, updates of large networks, a disk
+in the network. None of these says how far it has come."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a worker may be silent.
+
+    Attributes:
+        step_s: In one step of the environment; in anything, before it is called stale. None: for ever.
+    """
+
+    step_s: float | None = 60.0
+
+    def with_(self, sight: Sight, is_stopped: bool) -> float:
+        """Seconds of silence after which it hangs.
+
+        The first step of a process may compile; a stopped process was stopped by somebody, who may let it go on.
+        """
+        if self.step_s is None or sight.doing == "idle":
+            return math.inf
+        is_short = sight.doing == "env.step" and sight.env_steps > 0 and not is_stopped
+        return self.step_s if is_short else LONGER * self.step_s
+
+    def verdict(self, vigil: Vigil, is_stopped: bool = False) -> Verdict:
+        """What to make of a worker's silence."""
+        if vigil.silent_s >= self.with_(vigil.sight, is_stopped):
+            return "hung"
+        is_busy = vigil.sight.doing != "idle" or is_stopped
+        return "stale" if is_busy and self.step_s is not None and vigil.silent_s >= self.step_s else "well"
+
+
+@dataclass(frozen=True)
+class Vigil:
+    """What is known of one worker's silence.
+
+    Attributes:
+        sight: As it was last seen.
+        looked_at: When, in monotonic seconds.
+        silent_s: How long it has been just so.
+    """
+
+    sight: Sight
+    looked_at: float
+    silent_s: float = 0.0
+
+    def after(self, sight: Sight, now: float) -> Vigil:
+        """Having looked again."""
+        if sight != self.sight:
+            return Vigil(sight, now)
+        return Vigil(sight, now, self.silent_s + min(max(now - self.looked_at, 0.0), MAX_GAP_S))
