@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from marl_pbt.fault_points import is_armed, reach
 from marl_pbt.protocols import Learner, OptimizerState, StepResult, Tensors, TrainingReport, Worlds
-from marl_pbt.stand_in import stand_in
+from marl_pbt.supervision.stand_in import stand_in
 
 IN_WORLDS = ("observation", "last_observation", "reward")
 IN_LEARNERS = ("return", "loss", "parameters", "moments")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pbt.protocols import LARGEST, NotFiniteError, StepResult, Worlds
-from marl_pbt.stand_in import stand_in
+from marl_pbt.supervision.stand_in import stand_in
 
 
 def guarded(worlds: Worlds) -> Worlds:

@@ -19,17 +19,17 @@ from marl_pbt.durable import write_durably
 from marl_pbt.fault_points import arm
 from marl_pbt.figures import counted
 from marl_pbt.imports import ensure_rooms_on_path
-from marl_pbt.leftovers import nothing_left
 from marl_pbt.protocols import UserError
 from marl_pbt.provenance import write_provenance
 from marl_pbt.run_directory import RunDirectory, existing_run, member_name, new_run
-from marl_pbt.troubles import failure_lines
+from marl_pbt.supervision.leftovers import nothing_left
+from marl_pbt.supervision.troubles import failure_lines
 
 if TYPE_CHECKING:
     from marl_pbt.plan import RunPlan
     from marl_pbt.resuming import Resumption
     from marl_pbt.run_watch import RunWatch
-    from marl_pbt.supervisor import Outcome
+    from marl_pbt.supervision.supervisor import Outcome
 
 EXIT_CODE = 74
 """Of a run that was stopped because it could not be written down any more; `EX_IOERR` of sysexits.h."""
@@ -102,10 +102,10 @@ class Launch:
             return self._train(run, loaded, plan, resumption)
 
     def _train(self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumption: Resumption | None) -> int:
-        from marl_pbt.hangs import Patience
         from marl_pbt.logs import open_run_log
         from marl_pbt.records import Records
-        from marl_pbt.supervisor import Supervisor
+        from marl_pbt.supervision.hangs import Patience
+        from marl_pbt.supervision.supervisor import Supervisor
 
         write_durably(run.config, config_to_yaml(loaded.config).encode())
         write_provenance(run, self.command)

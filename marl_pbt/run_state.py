@@ -9,7 +9,7 @@ from typing import Literal
 from marl_pbt.protocols import Clocks
 from marl_pbt.reports import MemberUp, ReadyPassed, UpdateDone
 from marl_pbt.standings import BoardRow
-from marl_pbt.troubles import Kind
+from marl_pbt.supervision.troubles import Kind
 
 State = Literal["starting", "training", "stale", "restarting", "done", "stopped", "cut off", "failed"]
 """What the supervisor tells apart; whether a policy is pending is its row's matter."""

@@ -27,10 +27,10 @@ from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, 
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.streams import stream_seed
+from marl_pbt.supervision.troubles import is_out_of_memory
+from marl_pbt.supervision.watched import WatchedSource, watched
+from marl_pbt.supervision.whereabouts import Whereabouts
 from marl_pbt.tasks import Task
-from marl_pbt.troubles import is_out_of_memory
-from marl_pbt.watched import WatchedSource, watched
-from marl_pbt.whereabouts import Whereabouts
 
 GLANCE_S = 0.05
 """Where all members wait for others: how often the worker looks whether these have come."""

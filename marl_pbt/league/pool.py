@@ -8,9 +8,9 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from marl_pbt.bootstrap import arm_pool_process
 from marl_pbt.league.jobs import Episodes, Job
-from marl_pbt.signals import blocked_while_starting
+from marl_pbt.supervision.bootstrap import arm_pool_process
+from marl_pbt.supervision.signals import blocked_while_starting
 
 
 class MatchFailedError(Exception):

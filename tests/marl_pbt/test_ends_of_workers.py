@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from marl_pbt.checkpoints import Retention
-from marl_pbt.crew import Crew
-from marl_pbt.leftovers import VARIABLE, Watcher, end_marked, marked, new_mark, signal_marked
 from marl_pbt.logs import RunLog
 from marl_pbt.run_state import RunState
 from marl_pbt.shared_board import BoardShape, SharedBoard
-from marl_pbt.supervisor import SECOND_SIGNAL_AFTER_S
+from marl_pbt.supervision.crew import Crew
+from marl_pbt.supervision.leftovers import VARIABLE, Watcher, end_marked, marked, new_mark, signal_marked
+from marl_pbt.supervision.supervisor import SECOND_SIGNAL_AFTER_S
 from marl_pbt.worker import LearnerSource, WorkerJob
 from tests.marl_pbt.command import REPOSITORY, train
 from tests.marl_pbt.stepping_learner import SLEEP, herd_config

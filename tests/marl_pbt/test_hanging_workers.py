@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from marl_pbt.leftovers import VARIABLE
 from marl_pbt.lineage_store import read_lineage
+from marl_pbt.supervision.leftovers import VARIABLE
 from tests.marl_pbt.command import Command, train
 from tests.marl_pbt.stepping_learner import herd_config
 

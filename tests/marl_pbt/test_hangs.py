@@ -2,8 +2,8 @@
 
 import math
 
-from marl_pbt.hangs import LONGER, MAX_GAP_S, Patience, Vigil
-from marl_pbt.whereabouts import DOINGS, Sight
+from marl_pbt.supervision.hangs import LONGER, MAX_GAP_S, Patience, Vigil
+from marl_pbt.supervision.whereabouts import DOINGS, Sight
 
 PATIENCE = Patience(60.0)
 

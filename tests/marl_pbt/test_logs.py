@@ -143,7 +143,7 @@ def test_the_same_warning_is_said_once_a_minute_with_a_count(tmp_path, said):
 def test_information_and_python_warnings_go_to_the_file_alone(tmp_path, said):
     log = RunLog(tmp_path / "log.txt", said.append)
     try:
-        logging.getLogger("marl_pbt.supervisor").info("worker_0 is up")
+        logging.getLogger("marl_pbt.supervision.supervisor").info("worker_0 is up")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             logging.captureWarnings(True)

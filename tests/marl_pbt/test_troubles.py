@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from marl_pbt.memory_figures import memory_figures, memory_kills
-from marl_pbt.posts import Post
 from marl_pbt.reports import MemberFailed
 from marl_pbt.run_state import RunState
-from marl_pbt.trouble_book import TroubleBook
-from marl_pbt.trouble_files import MOST_FILES, TroubleFiles
-from marl_pbt.troubles import (
+from marl_pbt.supervision.memory_figures import memory_figures, memory_kills
+from marl_pbt.supervision.posts import Post
+from marl_pbt.supervision.trouble_book import TroubleBook
+from marl_pbt.supervision.trouble_files import MOST_FILES, TroubleFiles
+from marl_pbt.supervision.troubles import (
     BUDGET,
     MemoryFigures,
     backoff_s,

@@ -12,10 +12,10 @@ import pytest
 from marl_pbt import protocols
 from marl_pbt.adapted import AdaptedWorlds
 from marl_pbt.environments import EnvironmentSource, interface_of
-from marl_pbt.mailbox import Mailbox
-from marl_pbt.stand_in import stand_in
-from marl_pbt.watched import WatchedSource, watched
-from marl_pbt.whereabouts import DOINGS, Whereabouts
+from marl_pbt.supervision.mailbox import Mailbox
+from marl_pbt.supervision.stand_in import stand_in
+from marl_pbt.supervision.watched import WatchedSource, watched
+from marl_pbt.supervision.whereabouts import DOINGS, Whereabouts
 
 GRASS = EnvironmentSource("envs.predator_prey_grass:parallel_env", {"width": 12, "height": 12})
 HERD = EnvironmentSource("tests.marl_pbt.toy_environments:Herd", {})

@@ -6,14 +6,14 @@ import logging
 import time
 from collections import Counter
 
-from marl_pbt.memory_figures import memory_figures
-from marl_pbt.posts import Post
 from marl_pbt.reports import MemberFailed
 from marl_pbt.run_directory import member_name
 from marl_pbt.run_state import MemberState, RunState
 from marl_pbt.streams import stream_seed
-from marl_pbt.trouble_files import TroubleFiles
-from marl_pbt.troubles import Cause, Kind, backoff_s, over_budget
+from marl_pbt.supervision.memory_figures import memory_figures
+from marl_pbt.supervision.posts import Post
+from marl_pbt.supervision.trouble_files import TroubleFiles
+from marl_pbt.supervision.troubles import Cause, Kind, backoff_s, over_budget
 
 logger = logging.getLogger(__name__)
 

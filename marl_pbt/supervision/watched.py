@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from marl_pbt.environments import EnvironmentSource
 from marl_pbt.fault_points import is_armed, reach
 from marl_pbt.protocols import Worlds
-from marl_pbt.stand_in import stand_in
-from marl_pbt.whereabouts import Doing, Whereabouts
+from marl_pbt.supervision.stand_in import stand_in
+from marl_pbt.supervision.whereabouts import Doing, Whereabouts
 
 T = TypeVar("T")
 

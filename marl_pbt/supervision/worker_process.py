@@ -15,13 +15,13 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
-from marl_pbt import leftovers
-from marl_pbt.bootstrap import start_worker
 from marl_pbt.logs import RunLog, WorkerLog
-from marl_pbt.mailbox import Mailbox
 from marl_pbt.reports import Report
-from marl_pbt.signals import blocked_while_starting
-from marl_pbt.whereabouts import Whereabouts
+from marl_pbt.supervision import leftovers
+from marl_pbt.supervision.bootstrap import start_worker
+from marl_pbt.supervision.mailbox import Mailbox
+from marl_pbt.supervision.signals import blocked_while_starting
+from marl_pbt.supervision.whereabouts import Whereabouts
 from marl_pbt.worker import Command, WorkerJob
 
 END_TIMEOUT_S = 5.0
@@ -40,7 +40,7 @@ class Berth:
         index: Its number.
         memory: The board's.
         log: Where its records go.
-        mark: Of the worker; see marl_pbt.leftovers.
+        mark: Of the worker; see marl_pbt.supervision.leftovers.
     """
 
     index: int

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from marl_pbt.whereabouts import Sight
+from marl_pbt.supervision.whereabouts import Sight
 
 Verdict = Literal["well", "stale", "hung"]
 MAX_GAP_S = 2.0

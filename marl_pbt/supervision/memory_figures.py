@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from marl_pbt.troubles import MemoryFigures
+from marl_pbt.supervision.troubles import MemoryFigures
 
 ROOT = Path("/")
 

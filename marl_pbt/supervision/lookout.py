@@ -6,12 +6,12 @@ import logging
 import signal
 from dataclasses import dataclass, replace
 
-from marl_pbt.hangs import Patience, Vigil
-from marl_pbt.memory_figures import memory_figures
-from marl_pbt.posts import Post
 from marl_pbt.run_state import RunState
-from marl_pbt.trouble_files import TroubleFiles
-from marl_pbt.worker_process import WorkerProcess
+from marl_pbt.supervision.hangs import Patience, Vigil
+from marl_pbt.supervision.memory_figures import memory_figures
+from marl_pbt.supervision.posts import Post
+from marl_pbt.supervision.trouble_files import TroubleFiles
+from marl_pbt.supervision.worker_process import WorkerProcess
 
 LOOK_EVERY_S = 0.5
 STACKS_S = 0.5

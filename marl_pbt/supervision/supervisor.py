@@ -8,12 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from marl_pbt.crew import Crew
-from marl_pbt.hangs import Patience
 from marl_pbt.logs import RunLog
-from marl_pbt.lookout import Lookout
-from marl_pbt.memory_figures import memory_kills
-from marl_pbt.posts import Post
 from marl_pbt.records import Records
 from marl_pbt.reports import (
     CheckpointFailed,
@@ -32,13 +27,18 @@ from marl_pbt.run_directory import RunDirectory, member_name
 from marl_pbt.run_state import RunState
 from marl_pbt.run_watch import FolderGoneError
 from marl_pbt.shared_board import SharedBoard
-from marl_pbt.signals import SignalWatch
 from marl_pbt.standings import BoardRow
-from marl_pbt.trouble_book import TroubleBook
-from marl_pbt.trouble_files import TroubleFiles
-from marl_pbt.troubles import cause_of_end
+from marl_pbt.supervision.crew import Crew
+from marl_pbt.supervision.hangs import Patience
+from marl_pbt.supervision.lookout import Lookout
+from marl_pbt.supervision.memory_figures import memory_kills
+from marl_pbt.supervision.posts import Post
+from marl_pbt.supervision.signals import SignalWatch
+from marl_pbt.supervision.trouble_book import TroubleBook
+from marl_pbt.supervision.trouble_files import TroubleFiles
+from marl_pbt.supervision.troubles import cause_of_end
+from marl_pbt.supervision.worker_process import spawn_context
 from marl_pbt.worker import Stop, WorkerJob
-from marl_pbt.worker_process import spawn_context
 
 HASTE_S = 6.0
 """After a signal, for an update and a checkpoint; what is written and drawn at the end has to fit into ten seconds."""

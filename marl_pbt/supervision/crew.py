@@ -10,14 +10,14 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
-from marl_pbt.leftovers import mark_of_run
 from marl_pbt.logs import RunLog
-from marl_pbt.posts import Post
 from marl_pbt.reports import Report
 from marl_pbt.run_state import RunState
+from marl_pbt.supervision.leftovers import mark_of_run
+from marl_pbt.supervision.posts import Post
+from marl_pbt.supervision.worker_process import Berth, WorkerProcess
 from marl_pbt.tasks import Task
 from marl_pbt.worker import Command, End, WorkerJob
-from marl_pbt.worker_process import Berth, WorkerProcess
 
 END_TIMEOUT_S = 2.0
 """For those that have nothing left to do; they end within milliseconds."""

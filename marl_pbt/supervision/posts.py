@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from marl_pbt.hangs import Vigil
 from marl_pbt.run_directory import member_name
 from marl_pbt.run_state import MemberState, RunState
-from marl_pbt.troubles import Kind, MemoryFigures
-from marl_pbt.worker_process import WorkerProcess
+from marl_pbt.supervision.hangs import Vigil
+from marl_pbt.supervision.troubles import Kind, MemoryFigures
+from marl_pbt.supervision.worker_process import WorkerProcess
 
 
 @dataclass
