@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from marl_pbt.ancestry import standing
+from marl_pbt.ancestry import LineageEvent, standing
 from marl_pbt.lineage_store import read_lineage
 from tests.marl_pbt.command import toy_config
 
@@ -78,7 +78,7 @@ def recoveries(run: Path) -> list[float]:
     return found
 
 
-def _undisturbed(run: Path) -> list:
+def _undisturbed(run: Path) -> list[LineageEvent]:
     events = standing(read_lineage(run / "lineage.jsonl"))
     # Members tell in the order of their turns; a run that was resumed tells the turns again from where each stood.
     kept = [event for event in events if event.kind not in ("restart", "resume")]
