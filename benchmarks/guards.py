@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import signal
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.recovery import recoveries_s
 from benchmarks.spread import spread
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.environments import EnvironmentSource, interface_of
@@ -102,25 +101,6 @@ def checkpoints_ms(learner: Learner, number: int) -> list[float]:
             checkpoints.write(generation, Snapshot(said, learner.get_state()), {})
             found.append(1000 * (time.perf_counter() - began))
     return found
-
-
-def recoveries_s(kills: int) -> list[float]:
-    """Seconds by the run's log; a worker of the toy population is killed whenever all are up."""
-    from tests.chaos.population import config_of, recoveries
-    from tests.marl_pbt.command import train
-
-    with tempfile.TemporaryDirectory() as folder:
-        config = config_of(Path(folder), ready_points=100 * kills, workers=2, update_seconds=0.02)
-        with train(str(config), "--runs-dir", folder, "--name", "a") as command:
-            for _ in range(kills):
-                command.wait_until(lambda: len(command.workers) == 2)
-                time.sleep(1.5)  # lets it train, so that each death is the first since a ready point
-                os.kill(command.workers[0], signal.SIGKILL)
-            command.wait_until(lambda: len(command.workers) == 2)
-            time.sleep(1.0)
-            command.process.terminate()
-            command.finish()
-        return recoveries(Path(folder) / "a")
 
 
 if __name__ == "__main__":

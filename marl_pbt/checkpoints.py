@@ -12,11 +12,13 @@ from pathlib import Path
 
 from marl_pbt.durable import identity, make_folder, move_durably, sweep, write_durably
 from marl_pbt.fault_points import reach
-from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode
+from marl_pbt.run_directory import member_name
+from marl_pbt.snapshot import Snapshot, SnapshotError, decode, encode, shown
 
 DAMAGED_SUFFIX = ".damaged"
 """Behind the name of a file that was put aside; nothing reads it any more."""
-_FILE = re.compile(r"(\d{6,})(\.stopped)?\.safetensors")
+FILE = re.compile(r"(\d{6,})(\.stopped)?\.safetensors")
+"""A checkpoint's name: its generation; whether the member was stopped in the interval after it."""
 logger = logging.getLogger(__name__)
 
 
@@ -57,8 +59,12 @@ class MemberCheckpoints:
 
     @property
     def is_lost(self) -> bool:
-        """True for a member that had checkpoints, of which none is whole."""
-        return not self._files() and any(self.folder.glob(f"*{DAMAGED_SUFFIX}"))
+        """True for a member that had checkpoints, of which none is whole.
+
+        A folder alone does not tell: it is made right before the first write, which may fail.
+        """
+        had_some = self._scores_path.exists() or any(self.folder.glob(f"*{DAMAGED_SUFFIX}"))
+        return had_some and not self._files()
 
     def path(self, generation: int) -> Path:
         """Where a generation lies."""
@@ -103,7 +109,11 @@ class MemberCheckpoints:
         """The newest whole checkpoint; None where there is none (any more, see `is_lost`).
 
         For the member itself: damaged ones are put aside, each with a warning.
+
+        Raises:
+            OSError: There are some, and none can be read just now; they may be whole.
         """
+        unread = None
         for generation, _, path in self._files()[::-1]:
             try:
                 return self._open(generation, path)
@@ -111,6 +121,9 @@ class MemberCheckpoints:
                 self._put_aside(path, fault)
             except OSError as fault:
                 logger.warning("%s: cannot be read (%s); trying the one before", path, fault.strerror)
+                unread = fault
+        if unread is not None:
+            raise unread
         return None
 
     def whole(self) -> Iterator[Snapshot]:
@@ -124,10 +137,7 @@ class MemberCheckpoints:
     def _open(self, generation: int, path: Path) -> Snapshot:
         """Read a file, which must hold what its place says: files are swapped by hand."""
         snapshot = decode(path.read_bytes())
-        said = snapshot.metadata
-        member = f"member_{said.get('member', -1):02d}"
-        if said.get("kind") != "checkpoint" or said.get("generation") != generation or member != self.folder.name:
-            raise SnapshotError(f"holds {said.get('kind')} {member}@{said.get('generation')}, which belongs elsewhere")
+        check_origin(snapshot, self.folder.name, generation)
         return snapshot
 
     def _put_aside(self, path: Path, fault: SnapshotError) -> None:
@@ -152,7 +162,7 @@ class MemberCheckpoints:
         """`(generation, stopped in the interval after it, path)`, oldest first."""
         if not self.folder.is_dir():
             return []
-        found = ((_FILE.fullmatch(path.name), path) for path in self.folder.iterdir())
+        found = ((FILE.fullmatch(path.name), path) for path in self.folder.iterdir())
         return sorted((int(match[1]), match[2] is not None, path) for match, path in found if match)
 
     def _tidy(self, generation: int, best: Mapping[str, float]) -> None:
@@ -175,8 +185,9 @@ class MemberCheckpoints:
 
     def _scores(self) -> dict[int, dict[str, float]]:
         try:
-            return {int(at): values for at, values in json.loads(self._scores_path.read_text()).items()}
-        except (OSError, ValueError, AttributeError):
+            told = json.loads(self._scores_path.read_text())
+            return {int(at): values for at, values in told.items() if _are_scores(values)}
+        except (OSError, ValueError, AttributeError, RecursionError):
             return {}  # only an index: without it the best of before are not known, and go
 
     def _kept(self) -> set[int]:
@@ -189,3 +200,30 @@ class MemberCheckpoints:
                     ranked[-self._retention.keep_best :] if self._maximize else ranked[: self._retention.keep_best]
                 )
         return kept
+
+
+def check_origin(snapshot: Snapshot, member: str, generation: int) -> None:
+    """See that a file holds what its place says: files are swapped by hand.
+
+    Args:
+        snapshot: The file's.
+        member: `member_03`, whose folder it lies in.
+        generation: Of its name.
+
+    Raises:
+        SnapshotError: It is no checkpoint, another member's, or of another generation.
+    """
+    said = snapshot.metadata
+    kind, whose, when = said.get("kind"), origin_of(said.get("member")), said.get("generation")
+    if kind != "checkpoint" or whose != member or type(when) is not int or when != generation:
+        what = kind if kind in ("checkpoint", "policy") else shown(kind)
+        raise SnapshotError(f"holds {what} {whose}@{shown(when)}, which belongs elsewhere")
+
+
+def origin_of(member: object) -> str:
+    """Whose a file says that it is: `member_03`, or what it says instead."""
+    return member_name(member) if type(member) is int else shown(member)
+
+
+def _are_scores(values: object) -> bool:
+    return isinstance(values, dict) and all(type(value) in (int, float) for value in values.values())

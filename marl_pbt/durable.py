@@ -147,13 +147,19 @@ def identity(path: Path) -> tuple[int, int] | None:
 def sweep(folder: Path) -> None:
     """Delete what killed writers left anywhere below; those that still write keep theirs."""
     for path in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
-        left = _LEFT.fullmatch(path.name)
-        if left is None or not _is_alive(int(left[1])):
+        if is_left_over(path):
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _is_alive(pid: int) -> bool:
+def is_left_over(path: Path) -> bool:
+    """Whether a killed writer left this file before it got its name."""
+    left = _LEFT.fullmatch(path.name)
+    return path.name.endswith(TEMPORARY_SUFFIX) and (left is None or not is_alive(int(left[1])))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is another process of this number, as far as this one can see."""
     if pid == os.getpid():
         return False  # it writes one file after the other: this one is of an earlier process of the same number
     if os.name == "nt":  # os.kill would end it

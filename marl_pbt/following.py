@@ -14,7 +14,7 @@ from marl_pbt.exploit_unit import combined
 from marl_pbt.explore import Change, Experience, Values
 from marl_pbt.finite import first_not_finite
 from marl_pbt.run_directory import member_name
-from marl_pbt.snapshot import Snapshot, decode
+from marl_pbt.snapshot import Snapshot, SnapshotError, decode
 from marl_pbt.standings import BoardRow, Source
 from marl_pbt.streams import stream
 
@@ -111,7 +111,10 @@ def _read(member: Member, unit: Sequence[str], donor: int) -> dict[str, Copied] 
         data = member.place.board.snapshot(donor, member.slot(name))
         if data is None:
             return None
-        copied[name] = Copied(decode(data, verify=False), f"{zlib.crc32(data):08x}")
+        try:
+            copied[name] = Copied(decode(data, verify=False), f"{zlib.crc32(data):08x}")
+        except SnapshotError:
+            return None
         if first_not_finite(copied[name].snapshot.tensors) is not None:
             return None
     return copied if len({each.snapshot.metadata["generation"] for each in copied.values()}) == 1 else None

@@ -22,7 +22,7 @@ from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Clocks, HyperparameterValue
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, encode
-from marl_pbt.standings import Score, Source
+from marl_pbt.standings import BoardRow, Score, Source
 from marl_pbt.streams import stream
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def join(member: Member) -> Snapshot | None:
     Raises:
         CheckpointError: The member has lost its checkpoints, and there is nobody to copy.
     """
-    name, is_lost = member_name(member.index), member.place.checkpoints.is_lost
+    name, is_lost = member_name(member.index), has_lost_all(member)
     for peer in _in_order(member, peers(member.place.checkpoints, member.evolution.rules.population), is_lost):
         donor, whose = peer.read(), str(peer)
         if donor is None:  # it has been replaced by a newer one just now, or lost
@@ -65,6 +65,13 @@ def join(member: Member) -> Snapshot | None:
         folder = member.place.checkpoints.folder
         raise CheckpointError(f"none of its checkpoints in {folder} is whole, and there is no other member's to copy")
     return None
+
+
+def has_lost_all(member: Member) -> bool:
+    """Whether a member without a whole checkpoint had some: what it left says so, or the board, where it stood."""
+    rows = (member.place.board.row(member.index, member.slot(name)) for name in member.learner.species)
+    has_stood = any(row is not None and BoardRow.from_bytes(row).generation > 0 for row in rows)
+    return has_stood or member.place.checkpoints.is_lost
 
 
 @dataclass(frozen=True)

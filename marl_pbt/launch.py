@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +28,10 @@ from marl_pbt.supervision.troubles import failure_lines
 
 if TYPE_CHECKING:
     from marl_pbt.plan import RunPlan
+    from marl_pbt.records import Records
     from marl_pbt.resuming import Resumption
     from marl_pbt.run_watch import RunWatch
-    from marl_pbt.supervision.supervisor import Outcome
+    from marl_pbt.supervision.supervisor import Outcome, Supervisor
 
 EXIT_CODE = 74
 """Of a run that was stopped because it could not be written down any more; `EX_IOERR` of sysexits.h."""
@@ -94,14 +96,38 @@ class Launch:
             plan = _plan_of(loaded)
             from marl_pbt.resuming import check_checkpoints_fit, place_members, survey
 
-            _check_room(run, plan)
-            resumption = survey(run, plan)
-            check_checkpoints_fit(run, plan, changed)
-            moved = place_members(run, plan.population)
+            with _its_disk(run):
+                _check_room(run, plan)
+                resumption = survey(run, plan)
+                check_checkpoints_fit(run, plan, changed)
+                moved = place_members(run, plan.population)
             resumption.lines[:0] = [*_told(changed), *moved]
             return self._train(run, loaded, plan, resumption)
 
     def _train(self, run: RunDirectory, loaded: LoadedConfig, plan: RunPlan, resumption: Resumption | None) -> int:
+        outcome: Outcome | None = None
+        try:
+            with contextlib.ExitStack() as opened:
+                with _its_disk(run):
+                    records, supervisor = self._prepare(run, loaded, plan, resumption, opened)
+                outcome = _outcome_of(supervisor, plan)
+                if records.trouble is None or not records.trouble.is_gone:
+                    _finish(records, supervisor)
+        except KeyboardInterrupt:  # the signals are given back when the training is over; what remains takes seconds
+            if outcome is None:
+                raise
+            outcome = replace(outcome, signal=outcome.signal or signal.SIGINT)
+        return _say_how_it_ended(run, plan, outcome, records.watch)
+
+    def _prepare(
+        self,
+        run: RunDirectory,
+        loaded: LoadedConfig,
+        plan: RunPlan,
+        resumption: Resumption | None,
+        opened: contextlib.ExitStack,
+    ) -> tuple[Records, Supervisor]:
+        """Everything that comes before the first worker; what has to be closed is given to `opened`."""
         from marl_pbt.logs import open_run_log
         from marl_pbt.records import Records
         from marl_pbt.supervision.hangs import Patience
@@ -109,29 +135,43 @@ class Launch:
 
         write_durably(run.config, config_to_yaml(loaded.config).encode())
         write_provenance(run, self.command)
-        with (
-            contextlib.closing(Records(run, plan, None if resumption is None else resumption.steps)) as records,
-            contextlib.closing(open_run_log(run.log, records.say)) as log,
-        ):
-            for notice in (*loaded.notices, *plan.notices, *(() if resumption is None else resumption.lines)):
-                records.say(notice)
-            records.say(f"{run.root}: {counted(plan.population, 'member')} on {counted(plan.workers, 'worker')}")
-            # In this process, before the workers would all compile the same.
-            telling = Timer(2.0, records.say, ["compiling for this machine, once: up to a minute"])
-            telling.start()
-            try:
-                plan.warm_up()
-            finally:
-                telling.cancel()
-                telling.join()  # it may be speaking just now
-            job = replace(plan.job(run.root), joining=frozenset(() if resumption is None else resumption.joining))
-            patience = Patience(plan.config.supervision.hang_timeout_s)
-            supervisor = Supervisor(job, plan.workers, records, log, patience)
-            supervisor.state.exploits = records.exploits_so_far
-            outcome = supervisor.run(plan.time_limit_s)
-            if records.trouble is None or not records.trouble.is_gone:
-                records.finish(supervisor.state)
-        return _say_how_it_ended(run, plan, outcome, records.watch)
+        records = Records(run, plan, None if resumption is None else resumption.steps)
+        opened.callback(records.close)
+        log = opened.enter_context(contextlib.closing(open_run_log(run.log, records.say)))
+        for notice in (*loaded.notices, *plan.notices, *(() if resumption is None else resumption.lines)):
+            records.say(notice)
+        records.say(f"{run.root}: {counted(plan.population, 'member')} on {counted(plan.workers, 'worker')}")
+        # In this process, before the workers would all compile the same.
+        telling = Timer(2.0, records.say, ["compiling for this machine, once: up to a minute"])
+        telling.start()
+        try:
+            plan.warm_up()
+        finally:
+            telling.cancel()
+            telling.join()  # it may be speaking just now
+        job = replace(plan.job(run.root), joining=frozenset(() if resumption is None else resumption.joining))
+        patience = Patience(plan.config.supervision.hang_timeout_s)
+        supervisor = Supervisor(job, plan.workers, records, log, patience)
+        supervisor.state.exploits = records.exploits_so_far
+        return records, supervisor
+
+
+def _outcome_of(supervisor: Supervisor, plan: RunPlan) -> Outcome:
+    try:
+        return supervisor.run(plan.time_limit_s)
+    except OSError as fault:  # which a command would tell as a mistake of the user's
+        raise RuntimeError(f"the supervisor failed: {fault}") from fault
+
+
+def _finish(records: Records, supervisor: Supervisor) -> None:
+    """Write what came of it all; where the disk would not have it, the run has not been written down."""
+    from marl_pbt.run_watch import Trouble
+
+    try:
+        records.finish(supervisor.state)
+    except OSError as fault:
+        records.watch.trouble = Trouble(f"{fault.filename or 'the records'}: cannot be written ({fault.strerror})")
+        records.say(f"warning: {records.watch.trouble.line}")
 
 
 def _plan_of(loaded: LoadedConfig) -> RunPlan:
@@ -145,16 +185,23 @@ def _locked(run: RunDirectory) -> Iterator[None]:
     run.lock(os.getpid())
     try:
         yield
-    except OSError as fault:  # before the training: during it, nothing on the disk ends a run like this
-        raise UserError(f"{fault.filename or run.root}: {fault.strerror}") from None
     finally:
         run.unlock()
 
 
-def _check_room(run: RunDirectory, plan: RunPlan) -> None:
-    from marl_pbt.resuming import needed_bytes
+@contextlib.contextmanager
+def _its_disk(run: RunDirectory) -> Iterator[None]:
+    """What the disk refuses before the training is told as a mistake; during it, nothing ends a run like this."""
+    try:
+        yield
+    except OSError as fault:
+        raise UserError(f"{fault.filename or run.root}: {fault.strerror or fault}") from None
 
-    check_has_room(run.root, needed_bytes(plan))
+
+def _check_room(run: RunDirectory, plan: RunPlan) -> None:
+    from marl_pbt.resuming import missing_bytes
+
+    check_has_room(run.root, missing_bytes(run, plan))
 
 
 def _told(changed: Sequence[Change]) -> list[str]:
@@ -175,7 +222,7 @@ def _say_how_it_ended(run: RunDirectory, plan: RunPlan, outcome: Outcome, watch:
     if cut_off:
         names = ", ".join(map(member_name, cut_off))
         lines.append(f"cut off before it could write where it stands: {names}; from its last generation")
-    if outcome.stopped or cut_off:
+    if outcome.stopped or cut_off or outcome.signal:
         lines.append(f"stopped; {resume}")
     elif watch.unwritten:
         names = ", ".join(map(member_name, sorted(watch.unwritten)))

@@ -18,7 +18,7 @@ from marl_pbt.evolution import Evolution
 from marl_pbt.fault_points import reach
 from marl_pbt.finite import check_parameters, check_report
 from marl_pbt.following import copy_donor, decide_whom_to_follow, go_on
-from marl_pbt.joining import join
+from marl_pbt.joining import has_lost_all, join
 from marl_pbt.meeting_point import halves_of
 from marl_pbt.member_files import checkpoint_of, note_events, policy_of, restore, write_checkpoint, write_where_stopped
 from marl_pbt.policy_state import PolicyState
@@ -90,9 +90,14 @@ class Member:
         return halves_of(self.generation, self.is_waiting)
 
     def start(self) -> None:
-        """Go on from the newest checkpoint, or begin: draw the first hyperparameters and say so."""
+        """Go on from the newest checkpoint, or begin: draw the first hyperparameters and say so.
+
+        Raises:
+            OSError: It has checkpoints that cannot be read just now.
+            CheckpointError: It has lost them, and there is nobody to copy.
+        """
         checkpoint = self.place.checkpoints.newest()
-        if checkpoint is None and (self.place.joins or self.place.checkpoints.is_lost):
+        if checkpoint is None and (self.place.joins or has_lost_all(self)):
             checkpoint = join(self)
         if checkpoint is not None:
             restore(self, checkpoint)
@@ -118,6 +123,7 @@ class Member:
         Returns:
             False when it was told to stop before the ready point; it has written where it stands.
         """
+        self.place.tell(IntervalBegun(self.index))
         if not self.is_waiting:
             if not self._train_one_interval():
                 return False
@@ -128,7 +134,6 @@ class Member:
         return True
 
     def _train_one_interval(self) -> bool:
-        self.place.tell(IntervalBegun(self.index))
         began = self.generation
         while True:
             invite_guests(self)

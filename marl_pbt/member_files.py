@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from marl_pbt.ancestry import LineageEvent
 from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Clocks, DivergedError, HyperparameterValue
-from marl_pbt.reports import CheckpointFailed
+from marl_pbt.reports import CheckpointFailed, CheckpointWritten
 from marl_pbt.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def write_checkpoint(member: Member) -> Snapshot | None:
     except OSError as fault:
         tell_unwritten(member, fault)
         return None
+    if member.is_waiting:
+        member.place.tell(CheckpointWritten(member.index))  # else `ReadyPassed` says so
     return checkpoint
 
 
@@ -67,6 +69,8 @@ def write_where_stopped(member: Member) -> None:
         member.place.checkpoints.write(member.generation, checkpoint_of(member), {}, in_between=True)
     except OSError as fault:
         tell_unwritten(member, fault)
+    else:
+        member.place.tell(CheckpointWritten(member.index))
 
 
 def tell_unwritten(member: Member, fault: OSError) -> None:

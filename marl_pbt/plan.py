@@ -18,6 +18,7 @@ from marl_pbt.policy_state import ScoreRules
 from marl_pbt.protocols import Interface, LearnerDescription, LearnerKind, UserError, WarmsUp, Worlds
 from marl_pbt.protocols.guests import guest_worlds
 from marl_pbt.run_directory import NAME, NAME_RULE
+from marl_pbt.settings_in_files import check_card
 from marl_pbt.shared_board import BoardShape
 from marl_pbt.space_cards import card_of
 from marl_pbt.worker import LearnerSource, WorkerJob
@@ -89,7 +90,10 @@ class RunPlan:
             faults = tuple(cross_play.faults_of(config.pbt.cross_play, environment, worlds))
             if faults:
                 raise loaded.placed("pbt", UserError(*faults))
-        return cls(config, environment, worlds, species, description, bind(loaded, description, species))
+        plan = cls(config, environment, worlds, species, description, bind(loaded, description, species))
+        for name in species:
+            check_card(loaded, plan._card(name))
+        return plan
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode, header
 from marl_pbt.strangers_files import read_whole
 
 MAX_STRING = 4096
+IN_SETTINGS = "\n\t"
+"""What strings of an environment's settings may have though it cannot be printed; escaped wherever it is shown."""
 MAX_TOLD = 300
 """Characters of a fault that quotes the file."""
 MAX_CARD_BYTES = 256 * 1024
@@ -173,17 +175,35 @@ def _decoded(path: Path, data: bytes) -> Snapshot:
         raise PolicyFileError(f"{path}: {str(fault)[:MAX_TOLD]}") from None
 
 
-def _fault_of_text(value: Any) -> str | None:
-    """What keeps this from being shown to a person; its depth has been seen to."""
-    if isinstance(value, str) and not (value.isprintable() and len(value) <= MAX_STRING):
-        return f"strings must be printable and of at most {MAX_STRING} characters, got {value[:40]!a}"
-    below = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-    return next((fault for fault in (_fault_of_text(each) for each in below) if fault), None)
+def fault_of_text(value: Any, besides: str = "") -> str | None:
+    """What keeps this from being shown to a person; its depth has been seen to.
+
+    Args:
+        value: As of JSON.
+        besides: Characters that values, but no keys, may have though they cannot be printed as they are.
+    """
+    if isinstance(value, str):
+        is_fit = len(value) <= MAX_STRING and all(each.isprintable() or each in besides for each in value)
+        rule = f"strings must be printable and of at most {MAX_STRING} characters"
+        return None if is_fit else f"{rule}, got {value[:40]!a}"
+    if isinstance(value, dict):
+        return fault_of_text(list(value)) or fault_of_text(list(value.values()), besides)
+    below = value if isinstance(value, list | tuple) else ()
+    return next((fault for fault in (fault_of_text(each, besides) for each in below) if fault), None)
+
+
+def _fault_of_card(said: dict[str, Any]) -> str | None:
+    """The same of all that a policy's file says; an environment's settings may have lines, a map for example."""
+    environment = said.get("environment")
+    if not isinstance(environment, dict) or "config" not in environment:
+        return fault_of_text(said)
+    config = environment["config"]
+    return fault_of_text({**said, "environment": {**environment, "config": None}}) or fault_of_text(config, IN_SETTINGS)
 
 
 def _policy(path: Path, snapshot: Snapshot) -> SavedPolicy:
     said = {key: value for key, value in snapshot.metadata.items() if key != "schema"}
-    fault = _fault_of_text(said) or _fault_of_text(list(snapshot.tensors))
+    fault = _fault_of_card(said) or fault_of_text(list(snapshot.tensors))
     if fault:
         raise PolicyFileError(f"{path}: not a policy of ours: {fault}")
     try:

@@ -35,7 +35,7 @@ class MemberUp:
 
 @dataclass(frozen=True)
 class IntervalBegun:
-    """A member is the one that its worker trains from now on."""
+    """A member is the one that its worker trains from now on; where members meet, told before each half interval."""
 
     member: int
 
@@ -50,6 +50,11 @@ class UpdateDone:
         metrics: The learner's diagnostics of this update, by tag.
         episodes: Finished in it, oldest first.
         notes: What the learner says in words, by tag.
+
+    What a learner put in is made plain numbers and words: the supervisor could not read a class of the learner's own.
+
+    Raises:
+        TypeError: A metric is no number.
     """
 
     member: int
@@ -57,6 +62,18 @@ class UpdateDone:
     metrics: Mapping[str, float]
     episodes: tuple[FinishedEpisode, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """See above."""
+        object.__setattr__(self, "metrics", {str(tag): _number(tag, value) for tag, value in self.metrics.items()})
+        object.__setattr__(self, "notes", {str(tag): str(words) for tag, words in self.notes.items()})
+
+
+def _number(tag: object, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # a learner of anybody's: what it is shows only now
+    except (TypeError, ValueError, RuntimeError):  # of words, of a class without one, of a tensor with many
+        raise TypeError(f"metrics of an update: {tag} must be a number, got {value!r:.80}") from None
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,13 @@ class CheckpointFailed:
     member: int
     generation: int
     reason: str
+
+
+@dataclass(frozen=True)
+class CheckpointWritten:
+    """A member's checkpoint is on the disk though it has passed no ready point: it was stopped, or waits at one."""
+
+    member: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +163,7 @@ Report: TypeAlias = (
     | UpdateDone
     | ReadyPassed
     | CheckpointFailed
+    | CheckpointWritten
     | MemberDone
     | MemberStopped
     | MemberFailed

@@ -116,11 +116,13 @@ def place_members(run: RunDirectory, population: int) -> list[str]:
     ]
 
 
-def needed_bytes(plan: RunPlan) -> int:
-    """What the checkpoints of a run take on the disk at least."""
+def missing_bytes(run: RunDirectory, plan: RunPlan) -> int:
+    """What the checkpoints of a run take on the disk at least, without those that lie there already."""
     kept: RunConfig = plan.config
     files = kept.checkpoints.keep_last + kept.checkpoints.keep_best * len(plan.species) + 1
-    return plan.population * files * sum(plan.description.snapshot_bytes.values())
+    each = files * sum(plan.description.snapshot_bytes.values())
+    there = (_bytes_of(_folder_of(run, member)) for member in range(plan.population))
+    return sum(max(each - size, 0) for size in there)
 
 
 def _tell_of_members(found: Resumption, lost: list[int], can_join: bool) -> None:
@@ -139,6 +141,10 @@ def _ready_points(run: RunDirectory) -> dict[int, int]:
     for event in read_lineage(run.lineage):
         told[event.member] = max(told.get(event.member, 0), event.clocks.agent_steps if event.kind == "ready" else 0)
     return told
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def _folder_of(run: RunDirectory, member: int) -> Path:

@@ -39,7 +39,9 @@ def roll_back(member: Member, began: int, fault: FloatingPointError) -> Floating
     fault = _of_species(member, fault)
     times, told = member.rollbacks + 1, fault_text(member, began, fault)
     good = _last_good(member, began)
-    if good is None or times > DONORS * (ROLL_BACKS + 1):
+    if good is None:
+        raise FloatingPointError(f"{fault}; the checkpoint of generation {began} cannot be read, to go back to it")
+    if times > DONORS * (ROLL_BACKS + 1):
         raise FloatingPointError(f"{fault}; rolled back {times - 1} times in a row, which has not helped")
     earlier, told_generation = _untold(member, began), member.told_generation
     restore(member, good)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
 import filelock
 
-from marl_pbt.durable import FILE_MODE, FOLDER_MODE, flush_folder, identity, make_folder, sweep, write_durably
+from marl_pbt.durable import (
+    FILE_MODE,
+    FOLDER_MODE,
+    flush_folder,
+    identity,
+    is_alive,
+    make_folder,
+    sweep,
+    write_durably,
+)
 from marl_pbt.protocols import UserError
+
+if sys.platform != "win32":
+    import fcntl
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """Of runs and species: what becomes part of a path, and must lead nowhere else."""
 NAME_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ - without a leading dot"
+_HOLDER = re.compile(r"pid (\d+) ")
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def member_name(member: int) -> str:
@@ -126,9 +142,35 @@ class RunDirectory:
         self._locked = None
 
     @property
+    def is_held(self) -> bool:
+        """Whether a process holds the run, as far as can be told without writing anything.
+
+        The lock itself tells. Where systems have none that can be looked at, a file says which process took it.
+        """
+        try:
+            descriptor = os.open(self._lock.lock_file, os.O_RDONLY | _NO_LINK)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return self._is_said_to_be_held()
+        try:
+            return _is_locked(descriptor)
+        except OSError:  # a file system without locks
+            return self._is_said_to_be_held()
+        finally:
+            os.close(descriptor)
+
+    @property
     def is_mine(self) -> bool:
         """False once the folder that this process holds, or the lock in it, was deleted or replaced."""
         return self._locked is not None and self._identities() == self._locked
+
+    def _is_said_to_be_held(self) -> bool:
+        try:
+            holder = _HOLDER.match(self._holder.read_text())
+        except (OSError, UnicodeDecodeError):
+            return False
+        return holder is not None and is_alive(int(holder[1]))
 
     def _identities(self) -> tuple[tuple[int, int] | None, ...]:
         return identity(self.root), identity(Path(self._lock.lock_file))
@@ -158,3 +200,18 @@ def new_run(runs: Path, name: str | None, prefix: str) -> RunDirectory:
 def existing_run(runs: Path, run: str) -> RunDirectory:
     """The directory of a run by its path, or by its name under `runs`."""
     return RunDirectory(Path(run) if Path(run).is_dir() else runs / run)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether somebody holds the lock on an open file.
+
+    Raises:
+        OSError: It cannot be told here.
+    """
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, "no lock that can be shared")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file is closed
+    except BlockingIOError:
+        return True
+    return False

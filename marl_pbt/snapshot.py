@@ -69,8 +69,11 @@ def encode(snapshot: Snapshot) -> bytes:
     """The bytes of a snapshot; the same snapshot gives the same bytes.
 
     Raises:
-        SnapshotError: It would be too large to be read again, or holds an array that no snapshot holds.
+        SnapshotError: It would be too large or too deep to be read again, or holds an array that no snapshot holds.
+        ValueError, TypeError: Its metadata is not strict JSON.
     """
+    if not _is_flat_enough(snapshot.metadata):
+        raise SnapshotError(f"metadata must be nested at most {MAX_DEPTH} deep")
     text = json.dumps({"schema": SCHEMA, **snapshot.metadata}, allow_nan=False, sort_keys=True)
     header: dict[str, Any] = {"__metadata__": {"marl_pbt": text, "sha256": _digest(text, snapshot.tensors)}}
     # The format wants every tensor aligned: those of large items first. (The safetensors package writes its metadata
@@ -87,6 +90,8 @@ def encode(snapshot: Snapshot) -> bytes:
     head += b" " * (-len(head) % 8)
     if len(head) > MAX_HEADER_BYTES or 8 + len(head) + start > MAX_BYTES:
         raise SnapshotError(f"must have at most {MAX_BYTES} bytes, {MAX_HEADER_BYTES} of them metadata")
+    if _most_values(head) > MAX_VALUES:
+        raise SnapshotError(f"metadata must hold at most {MAX_VALUES} values")
     return b"".join([struct.pack("<Q", len(head)), head, *(_bytes(array) for _, array in tensors)])
 
 
@@ -227,7 +232,7 @@ def _strict_json(text: str | bytes) -> Any:
         return found
 
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
+    if _most_values(data) > MAX_VALUES:
         raise SnapshotError(f"damaged: its metadata must hold at most {MAX_VALUES} values")
     try:
         decoded = text if isinstance(text, str) else text.decode()  # json would try UTF-16 and UTF-32, too
@@ -241,14 +246,19 @@ def _strict_json(text: str | bytes) -> Any:
     return found
 
 
+def _most_values(text: bytes) -> int:
+    """No text of JSON holds more values than this."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
+
+
 def _is_flat_enough(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for each in level:
-            if isinstance(each, dict):
+            if isinstance(each, Mapping):
                 below += each.values()
-            elif isinstance(each, list):
+            elif isinstance(each, list | tuple):
                 below += each
         if not below:
             return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from marl_pbt.ancestry import LIVED, RETRACTING, LineageEvent, standing
+from marl_pbt.ancestry import JOINED, LIVED, RETRACTING, LineageEvent, standing
 from marl_pbt.member_files import policy_of
 from marl_pbt.run_directory import member_name
 from marl_pbt.snapshot import Snapshot, encode
@@ -74,7 +74,8 @@ def findings_of(events: Sequence[LineageEvent], published: Published) -> Iterato
         if event.kind in LIVED:
             lines.setdefault((event.member, event.policy), []).append(event)
     for (member, species), line in sorted(lines.items()):
-        yield from _of_line(f"{species} of {member_name(member)}", line)
+        for life in _lives(line):
+            yield from _of_life(f"{species} of {member_name(member)}", life)
         if not published.is_live:
             yield from _beside_checkpoints(f"{species} of {member_name(member)}", line, published.newest.get(member, 0))
     for member in sorted(set(published.newest) - {member for member, _ in lines}):
@@ -83,8 +84,22 @@ def findings_of(events: Sequence[LineageEvent], published: Published) -> Iterato
     yield from _of_sources(events, published)
 
 
-def _of_line(who: str, line: Sequence[LineageEvent]) -> Iterator[Told]:
-    """Order and completeness of one policy's events."""
+def _lives(line: Sequence[LineageEvent]) -> list[list[LineageEvent]]:
+    """One policy's events, parted where the member began again as a copy of another's ready point."""
+    lives: list[list[LineageEvent]] = [[]]
+    for event in line:
+        if _is_joined(event) and lives[-1]:
+            lives.append([])
+        lives[-1].append(event)
+    return lives
+
+
+def _is_joined(event: LineageEvent) -> bool:
+    return event.kind == "exploit" and event.why.get("decision") == JOINED
+
+
+def _of_life(who: str, line: Sequence[LineageEvent]) -> Iterator[Told]:
+    """Order and completeness of one policy's events since it began."""
     generations = [event.generation for event in line]
     if generations != sorted(generations):
         yield who, "its generations are not told in their order", SUSPECT
@@ -125,9 +140,8 @@ def _of_sources(events: Sequence[LineageEvent], published: Published) -> Iterato
             if source not in ready and not is_to_come:
                 yield who, f"copied {name}, of which no ready point is told", SUSPECT
             elif event.checksum and event.kind == "exploit" and member not in relived:
-                is_joined = event.why.get("decision") == "joined"
                 found = published.checksums.get(source, event.checksum)
-                if found != event.checksum and not is_joined:
+                if found != event.checksum and not _is_joined(event):
                     fault = f"copied {name} with checksum {event.checksum}, its checkpoint has {found}"
                     yield who, fault, "one of the two was changed afterwards; " + SUSPECT
 

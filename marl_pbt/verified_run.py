@@ -7,21 +7,18 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from marl_pbt.checkpoints import DAMAGED_SUFFIX
+from marl_pbt.checkpoints import DAMAGED_SUFFIX, FILE, check_origin, origin_of
 from marl_pbt.config import load_config
-from marl_pbt.durable import TEMPORARY_SUFFIX
+from marl_pbt.durable import is_left_over
 from marl_pbt.finite import first_not_finite
 from marl_pbt.policy_files import PolicyFileError, read_policies
 from marl_pbt.protocols import UserError
-from marl_pbt.run_directory import RunDirectory, member_name
+from marl_pbt.run_directory import RunDirectory
 from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
 from marl_pbt.strangers_files import read_whole
 from marl_pbt.verified_lineage import Published, findings_of, read_events
 
-_CHECKPOINT = re.compile(r"(\d{6,})(?:\.stopped)?\.safetensors")
 _ARCHIVED = re.compile(r"(member_\d+)@(\d+)\.safetensors")
-_TEMPORARY = re.compile(rf".*\.(\d+){re.escape(TEMPORARY_SUFFIX)}")
-_HOLDER = re.compile(r"pid (\d+) ")
 PUT_ASIDE = "resume puts it aside and goes on from the one before, or from another member's"
 REPLACED = "the run replaces it by the next better one; until then name a member: RUN:member_00"
 NOT_MET = "delete it: whoever would meet it passes it over"
@@ -86,7 +83,7 @@ def verified(run: RunDirectory) -> Report:
     """
     if not run.root.is_dir() or not any(os.path.lexists(path) for path in (run.config, run.members, run.lineage)):
         raise UserError(f"{run.root}: no run here (no {run.config.name}, no {run.members.name}, no {run.lineage.name})")
-    report = Report(run, _is_held(run))
+    report = Report(run, run.is_held)
     is_synchronous = _check_config(report)
     # The lineage first: while a run goes on, a checkpoint may be newer than what the lineage told then, never older.
     events, faults = read_events(run.lineage, report.is_live)
@@ -102,25 +99,6 @@ def verified(run: RunDirectory) -> Report:
     for folder in (run.root, run.best, *_folders(run.archive)):
         _check_left_over(report, folder)
     return report
-
-
-def _is_held(run: RunDirectory) -> bool:
-    """Whether a process that lives says that the run is its own."""
-    try:
-        found = _HOLDER.match((run.root / "lock.txt").read_text())
-    except (OSError, UnicodeDecodeError):
-        return False
-    return found is not None and _lives(int(found[1]))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _check_config(report: Report) -> bool:
@@ -141,13 +119,13 @@ def _folders(parent: Path) -> list[Path]:
 
 def _check_member(report: Report, folder: Path, published: Published) -> None:
     _check_left_over(report, folder)
-    named = ((_CHECKPOINT.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    named = ((FILE.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
     whole = 0
     for name, path in named:
         snapshot = None if name is None else _checkpoint(report, path, folder.name, int(name[1]))
         if name is not None and snapshot is not None:
             whole += 1
-            published.add(snapshot, is_of_ready_point=not path.name.endswith(".stopped.safetensors"))
+            published.add(snapshot, is_of_ready_point=name[2] is None)
     if not whole:
         cure = "resume begins it anew: as a copy of another member's, if there was a ready point"
         report.find(folder, "no whole checkpoint", cure)
@@ -156,10 +134,7 @@ def _check_member(report: Report, folder: Path, published: Published) -> None:
 def _checkpoint(report: Report, path: Path, member: str, generation: int) -> Snapshot | None:
     try:
         snapshot = decode(read_whole(path, MAX_BYTES))
-        said = snapshot.metadata
-        holds = f"{said.get('kind')} {_member_of(said.get('member'))}@{said.get('generation')}"
-        if holds != f"checkpoint {member}@{generation}":
-            raise SnapshotError(f"holds {holds}, which belongs elsewhere")
+        check_origin(snapshot, member, generation)
         read_policies(path)
         odd = first_not_finite({n: a for n, a in snapshot.tensors.items() if "/policy/" in n or "/optimizer/" in n})
         if odd is not None:
@@ -200,7 +175,7 @@ def _check_policy(report: Report, path: Path, what: str, species: str, origin: s
         report.find(path, f"holds {', '.join(policies)}, which belongs elsewhere", cure)
         return
     card = policies[species].card
-    holds = f"{_member_of(card.member)}@{card.generation}"
+    holds = f"{origin_of(card.member)}@{card.generation}"
     odd = first_not_finite(policies[species].tensors)
     if odd is not None:
         report.find(path, f"{odd} is not finite", cure)
@@ -210,15 +185,11 @@ def _check_policy(report: Report, path: Path, what: str, species: str, origin: s
 
 def _check_left_over(report: Report, folder: Path) -> None:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        writer = _TEMPORARY.fullmatch(path.name)
-        if writer is not None and not _lives(int(writer[1])):
+        # A run that goes on sweeps for itself, and its processes cannot be seen from another container.
+        if not report.is_live and is_left_over(path):
             report.find(path, "was left by a writer that was killed", DELETE)
         elif path.name.endswith(DAMAGED_SUFFIX):
             report.find(path, "is damaged and was put aside", f"{DELETE}; if many are, look at the disk")
-
-
-def _member_of(member: object) -> str:
-    return member_name(member) if type(member) is int else repr(member)
 
 
 def _without(path: Path, fault: UserError) -> str:

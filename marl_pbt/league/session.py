@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from marl_pbt.config.faults import printable
 from marl_pbt.durable import make_folder
 from marl_pbt.figures import counted
 from marl_pbt.imports import ensure_rooms_on_path
@@ -127,7 +128,7 @@ class Session:
 
 def _introduction(league: League, who_meets_whom: Sequence[Pairing], episodes: int) -> Iterator[str]:
     counts = " × ".join(f"{len(of)} {name}" for name, of in league.entrants.items())
-    config = ", ".join(f"{key}={value}" for key, value in league.environment.config.items())
+    config = ", ".join(printable(f"{key}={value}") for key, value in league.environment.config.items())
     matches = f"{counted(len(who_meets_whom), 'pairing')} of {counted(episodes, 'episode')}"
     yield f"{counts}: {matches} in {league.environment.make}({config})"
     yield from (f"note: {notice}" for notice in league.notices)

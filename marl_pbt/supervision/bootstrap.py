@@ -26,7 +26,7 @@ _KILL_ME_FIRST = "300"
 
 
 def start_worker(
-    pipe: Connection, memory: Any, log_queue: Any, name: str, whereabouts: Any, stacks: Connection
+    pipe: Connection, memory: Any, log_queue: Any, name: str, whereabouts: Any, stacks: Connection | None
 ) -> None:
     """The target of a worker process.
 
@@ -36,7 +36,8 @@ def start_worker(
         log_queue: Where log records go.
         name: For the log.
         whereabouts: Of `Whereabouts`: what the supervisor sees of it.
-        stacks: A file for the stacks of all threads, when the supervisor asks for them, and when the process crashes.
+        stacks: A file for the stacks of all threads, when the supervisor asks for them, and when the process crashes;
+            None where the system has none.
     """
     _lead_a_group()
     arm_pool_process()
@@ -109,8 +110,10 @@ def _lead_a_group() -> None:
         Path("/proc/self/oom_score_adj").write_text(_KILL_ME_FIRST)
 
 
-def _tell_stacks(stacks: Connection) -> None:
+def _tell_stacks(stacks: Connection | None) -> None:
     """Written in C, from the signal's handler: also while something holds Python's lock."""
+    if stacks is None:
+        return
     faulthandler.enable(stacks.fileno())
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, stacks.fileno(), all_threads=True)

@@ -13,7 +13,8 @@ from typing import Any
 from marl_pbt.logs import RunLog
 from marl_pbt.reports import Report
 from marl_pbt.run_state import RunState
-from marl_pbt.supervision.leftovers import mark_of_run
+from marl_pbt.supervision.leftovers import KILL, mark_of_run
+from marl_pbt.supervision.mailbox import Unreadable
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.worker_process import Berth, WorkerProcess
 from marl_pbt.tasks import Task
@@ -49,17 +50,28 @@ class Crew:
         self._mark = mark_of_run()
         self._started = 0
 
-    def start_due(self) -> None:
-        """Start a worker at every post that has members to train and none yet, unless it is too early."""
+    def start_due(self) -> list[tuple[Post, str]]:
+        """Start a worker at every post that has members to train and none yet, unless it is too early.
+
+        Returns:
+            Where the system would not have one more (process, thread, memory, file descriptor), with what it said.
+        """
+        refused: list[tuple[Post, str]] = []
         for post in self.posts:
             members = tuple(member.index for member in post.unsettled(self._state))
             if post.worker is None and members and time.monotonic() >= post.restart_at:
                 self._started += 1
                 berth = Berth(post.index, self._memory, self._log, f"{self._mark}/{self._started}")
-                post.take_up(WorkerProcess(berth, replace(self._job, members=members)))
+                try:
+                    post.take_up(WorkerProcess(berth, replace(self._job, members=members)))
+                except (OSError, RuntimeError) as fault:
+                    refused.append((post, str(fault)))  # not the exception, which holds what was opened
+        return refused
 
     def listen(self, timeout_s: float, others: list[Any]) -> Iterator[tuple[Post, Report | None]]:
         """What workers tell; None for one that has ended, after everything that it said.
+
+        One that tells what cannot be read is ended.
 
         Args:
             timeout_s: How long to wait for something.
@@ -70,7 +82,11 @@ class Crew:
         for post, worker in working:
             try:
                 for report in worker.reports():
-                    yield post, report
+                    if isinstance(report, Unreadable):
+                        worker.unreadable = report.fault
+                        worker.signal_all(KILL)
+                    else:
+                        yield post, report
             except EOFError:
                 yield post, None
 
@@ -81,11 +97,11 @@ class Crew:
                 post.worker.send(command)
 
     def ask(self, task: Task) -> bool:
-        """Give a task to the worker with the fewest; False when there is none alive."""
+        """Give a task to the worker with the fewest, one that moves if there is one; False when there is none alive."""
         alive = [post for post in self.posts if post.worker is not None and not post.worker.hung]
         if not alive:
             return False
-        post = min(alive, key=lambda each: len(each.tasks))
+        post = min(alive, key=lambda each: (each.is_stale or each.is_stopped, len(each.tasks)))
         post.tasks.append(task.name)
         assert post.worker is not None
         post.worker.send(task)
@@ -109,7 +125,7 @@ class Crew:
                 wait(worker.waited_for[1:], max(deadline - time.monotonic(), 0.0))
         for _, worker in working:
             if not worker.has_ended:
-                worker.signal_all(signal.SIGKILL)
+                worker.signal_all(KILL)
         for post, worker in working:
             worker.close()
             post.worker = None

@@ -33,9 +33,10 @@ class Patience:
     def with_(self, sight: Sight, is_stopped: bool) -> float:
         """Seconds of silence after which it hangs.
 
-        The first step of a process may compile; a stopped process was stopped by somebody, who may let it go on.
+        The first step of a process may compile; a stopped process was stopped by somebody, who may let it go on. One
+        that has nothing to do is waited for as long as it could begin something.
         """
-        if self.step_s is None or sight.doing == "idle":
+        if self.step_s is None or (sight.doing == "idle" and not is_stopped):
             return math.inf
         is_short = sight.doing == "env.step" and sight.env_steps > 0 and not is_stopped
         return self.step_s if is_short else LONGER * self.step_s

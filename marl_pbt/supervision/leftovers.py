@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import subprocess
 
 VARIABLE = "MARL_PBT_WORKER"
+KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What nobody can refuse; on Windows `os.kill` ends a process with any signal."""
 _SUPERVISOR = "0"
 """The number of what is started by the supervisor itself: environments that it has opened to look at them."""
 ROUNDS = 20
@@ -47,9 +49,7 @@ def nothing_left() -> Iterator[None]:
     Where it is killed, what the environments that it has opened itself have forked without starting a program of its
     own (`os.fork` alone) is not found.
     """
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # before: it bears no mark, and cleans up behind us
+    start_tracker()  # before: it bears no mark, and cleans up behind us
     mark = new_mark()
     watcher = Watcher(mark)
     try:
@@ -57,6 +57,14 @@ def nothing_left() -> Iterator[None]:
             yield
     finally:
         watcher.close()  # which ends what is left
+
+
+def start_tracker() -> None:
+    """Start Python's own process that cleans up shared memory, where there is such a thing and it does not run yet."""
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
 
 
 @contextlib.contextmanager
@@ -94,12 +102,7 @@ def signal_marked(mark: str, number: int, spared: int = 0) -> list[int]:
     found = [pid for pid in marked(mark) if pid not in (spared, os.getpid())]
     for pid in found:
         with contextlib.suppress(OSError):
-            held = os.pidfd_open(pid)
-            try:
-                if _bears(pid, sought):  # it is still the same process and no other of the same number
-                    signal.pidfd_send_signal(held, number)
-            finally:
-                os.close(held)
+            _signal_bearer(pid, sought, number)
     return found
 
 
@@ -107,7 +110,7 @@ def end_marked(mark: str) -> int:
     """Kill all that bear a mark, and what they start meanwhile; how many there were."""
     ended: set[int] = set()
     for _ in range(ROUNDS):
-        found = signal_marked(mark, signal.SIGKILL)
+        found = signal_marked(mark, KILL)
         if not found:
             break
         ended.update(found)
@@ -173,6 +176,24 @@ def _process_ids() -> Iterator[int]:
     except OSError:
         return iter(())
     return (int(name) for name in names if name.isdigit())
+
+
+def _signal_bearer(pid: int, sought: bytes, number: int) -> None:
+    """Held fast where the system can: then nobody else gets its number between the look and the signal."""
+    try:
+        held: int | None = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # an older Python, an older kernel, or no handle left
+        held = None
+    try:
+        if not _bears(pid, sought):  # it is another one of the same number by now
+            return
+        if held is None:
+            os.kill(pid, number)
+        else:
+            signal.pidfd_send_signal(held, number)
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def _bears(pid: int, sought: bytes) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from marl_pbt.run_state import RunState
 from marl_pbt.supervision.hangs import Patience, Vigil
+from marl_pbt.supervision.leftovers import KILL
 from marl_pbt.supervision.memory_figures import memory_figures
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.trouble_files import TroubleFiles
@@ -83,7 +84,7 @@ class Lookout:
             post.vigil = replace(post.vigil, looked_at=now)
         else:
             post.vigil = post.vigil.after(sight, now)
-        is_stopped = process == STOPPED
+        is_stopped = post.is_stopped = process == STOPPED
         verdict = self._patience.verdict(post.vigil, is_stopped)
         if verdict == "hung":
             doing = "stopped by a signal in" if is_stopped else "hung in"
@@ -126,10 +127,10 @@ class Lookout:
             worker.signal_all(signal.SIGTERM)
             steps = 1
         elif steps == 1 and waited_s >= STACKS_S + TERM_S:
-            worker.signal_all(signal.SIGKILL)
+            worker.signal_all(KILL)
             steps = 2
         elif steps == 2 and waited_s >= STACKS_S + TERM_S + KILL_S:
-            worker.is_given_up = True
+            worker.give_up()
         self._endings[post.index] = replace(ending, steps=steps)
 
     def _save_stacks(self, post: Post, worker: WorkerProcess) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import struct
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -17,6 +18,17 @@ from typing import Any
 _BLOCK = 1 << 18
 _HEADER = struct.Struct("!i")
 _LONG_HEADER = struct.Struct("!Q")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What stands for a message that came whole and could not be unpickled.
+
+    Attributes:
+        fault: Why, one line.
+    """
+
+    fault: str
 
 
 class Mailbox:
@@ -34,7 +46,7 @@ class Mailbox:
         self._begun = bytearray()
 
     def take(self) -> tuple[list[Any], bool]:
-        """What has come since, and whether the other end is closed."""
+        """What has come since, `Unreadable` for what nobody here can read, and whether the other end is closed."""
         if self._socket is None:
             return self._take_waiting()
         is_closed = False
@@ -72,15 +84,23 @@ class Mailbox:
             (size,) = _LONG_HEADER.unpack_from(self._begun, _HEADER.size)
         if len(self._begun) < begin + size:
             return None
-        message = ForkingPickler.loads(bytes(self._begun[begin : begin + size]))
+        message = bytes(self._begun[begin : begin + size])
         del self._begun[: begin + size]
-        return message
+        return _read(message)
 
     def _take_waiting(self) -> tuple[list[Any], bool]:
         messages = []
         try:
             while self.pipe.poll():
-                messages.append(self.pipe.recv())
+                messages.append(_read(self.pipe.recv_bytes()))
         except (OSError, EOFError):
             return messages, True
         return messages, False
+
+
+def _read(message: bytes) -> Any:
+    """Whatever a learner of somebody's has put into it: a class that is not here, memory of a process that is gone."""
+    try:
+        return ForkingPickler.loads(message)
+    except Exception as fault:
+        return Unreadable(f"{type(fault).__name__}: {fault}")

@@ -28,6 +28,7 @@ class Post:
         vigil: How long it has been silent; None before it was first looked at.
         memory: As last seen.
         is_stale: Whether it was said to be.
+        is_stopped: Whether a signal had stopped it when it was last looked at.
     """
 
     index: int
@@ -41,11 +42,17 @@ class Post:
     vigil: Vigil | None = None
     memory: MemoryFigures | None = None
     is_stale: bool = False
+    is_stopped: bool = False
 
     def take_up(self, worker: WorkerProcess) -> None:
         """Let a fresh worker begin here."""
         self.worker, self.trained, self.has_told = worker, None, False
-        self.vigil, self.memory, self.is_stale = None, None, False
+        self.vigil, self.memory, self.is_stale, self.is_stopped = None, None, False, False
+
+    def is_awaited(self, patience_s: float) -> bool:
+        """Whether an answer of it is still to be waited for: not once a signal has stopped it for so long."""
+        stands_still = self.is_stopped and self.vigil is not None and self.vigil.silent_s >= patience_s
+        return bool(self.tasks) and not stands_still
 
     def unsettled(self, state: RunState) -> list[MemberState]:
         """Whose training is not over."""

@@ -12,6 +12,7 @@ from marl_pbt.logs import RunLog
 from marl_pbt.records import Records
 from marl_pbt.reports import (
     CheckpointFailed,
+    CheckpointWritten,
     IntervalBegun,
     MemberDone,
     MemberFailed,
@@ -107,7 +108,7 @@ class Supervisor:
                 deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
                 while not self.state.is_settled:
                     if self._stop_deadline is None:
-                        self._crew.start_due()
+                        self._start_due()
                     self._look_after_workers()
                     self._heed_signals()
                     if deadline is not None and time.monotonic() > deadline:
@@ -123,6 +124,11 @@ class Supervisor:
             finally:
                 self._crew.close()
         return self._outcome()
+
+    def _start_due(self) -> None:
+        for post, fault in self._crew.start_due():
+            self._book.not_started(post, fault)
+            self._give_up(post)
 
     def _look_after_workers(self) -> None:
         for post, report in self._crew.listen(LISTEN_S, [self._signals.fileno()]):
@@ -145,6 +151,8 @@ class Supervisor:
                 self._record(self._records.take, report, self.state)
             case CheckpointFailed():
                 self._record(self._records.checkpoint_failed, report)
+            case CheckpointWritten(member):
+                self._record(self._records.watch.written, member)
             case MemberDone(member):
                 self.state.members[member].state = "done"
             case MemberStopped(member):
@@ -187,7 +195,8 @@ class Supervisor:
             for member in post.unsettled(self.state):
                 member.state = "cut off"
             return
-        self._book.worker_ended(post, cause_of_end(code, worker.hung, post.memory, memory_kills()), stacks)
+        cause = cause_of_end(code, worker.hung, post.memory, memory_kills(), worker.unreadable)
+        self._book.worker_ended(post, cause, stacks)
         self._give_up(post)
         for member in post.unsettled(self.state):
             member.state = "restarting"
@@ -237,7 +246,7 @@ class Supervisor:
         if self._signals.received or self._records.trouble is not None:
             return
         self._record(lambda: [self._crew.ask(task) for task in self._records.closing_tasks(self.state)])
-        while any(post.tasks for post in self._crew.posts) and not self._signals.received:
+        while any(post.is_awaited(LEISURE_S) for post in self._crew.posts) and not self._signals.received:
             self._look_after_workers()
             self._record(self._records.tend, self.state, None)
 

@@ -36,13 +36,14 @@ class TroubleBook:
     def member_failed(self, post: Post, report: MemberFailed) -> None:
         """A member has raised; its worker ends after that."""
         post.has_told = True
-        member, kind = self._state.members[report.member], "memory" if report.is_out_of_memory else "failure"
+        member = self._state.members[report.member]
+        kind: Kind = "memory" if report.is_out_of_memory else "failure"
         fault = report.error
         if kind == "memory":
             # Looked at now where it went too fast for the lookout: the worker has just told, and is still there.
             memory = post.memory or (memory_figures(post.worker.pid) if post.worker is not None else None)
             fault = f"out of memory: {fault}" + (f" ({memory})" if memory is not None else "")
-        self._count(member.troubles, "memory" if kind == "memory" else "failure", post)
+        self._count(member.troubles, kind, post)
         member.fault = fault
         who = f"{member_name(report.member)}, generation {report.generation}"
         if report.error in self._told:
@@ -85,6 +86,13 @@ class TroubleBook:
         member = self._state.members[post.trained]
         self._count(member.troubles, cause.kind, post)
         member.fault = cause.text
+
+    def not_started(self, post: Post, fault: str) -> None:
+        """No worker could be started: counted as the death of one that had trained nobody yet."""
+        self._count(post.troubles, "death", post)
+        logger.warning("worker_%d could not be started: %s; tried again later", post.index, fault)
+        for member in post.unsettled(self._state):
+            member.fault = f"its worker could not be started: {fault}"
 
     def given_up(self, post: Post) -> list[MemberState]:
         """Members of a post that have had more than enough; why is said, and noted with them."""

@@ -22,6 +22,7 @@ BACKOFF_S: Mapping[Kind, tuple[float, ...]] = {
 """After the first, the second, … of a kind; the last for all that follow. Somebody who is killed is back at once."""
 NEARLY_FULL = 0.05
 """Share of the memory; with less of it free a SIGKILL that nobody of ours sent is taken for the system's."""
+_SIGKILL = 9  # where there is one; Windows does not name it
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory")
 
 
@@ -58,7 +59,9 @@ class Cause:
     text: str
 
 
-def cause_of_end(exit_code: int | None, hung: str, memory: MemoryFigures | None, kills: int) -> Cause:
+def cause_of_end(
+    exit_code: int | None, hung: str, memory: MemoryFigures | None, kills: int, unreadable: str = ""
+) -> Cause:
     """Why a worker ended that was not told to.
 
     Args:
@@ -66,11 +69,14 @@ def cause_of_end(exit_code: int | None, hung: str, memory: MemoryFigures | None,
         hung: How it hung, where it was killed for that; else empty.
         memory: As last seen while it lived.
         kills: By the system for want of memory, until now.
+        unreadable: Why what it told could not be read, where it was killed for that; else empty.
     """
+    if unreadable:
+        return Cause("failure", f"what it told cannot be read ({unreadable})")
     if hung:
         return Cause("hang", hung)
     is_short = memory is not None and (kills > memory.kills or memory.free < NEARLY_FULL * memory.total)
-    if exit_code == -signal.SIGKILL and is_short:
+    if exit_code == -_SIGKILL and is_short:
         return Cause("memory", f"out of memory, killed by the system; when last looked at, {memory}")
     if exit_code is None:
         return Cause("death", "it does not end, not even by SIGKILL (the disk or the network may not answer)")

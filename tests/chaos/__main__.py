@@ -46,7 +46,7 @@ def main() -> int:
 
 ROUNDS: dict[str, Callable[[Path, int, int], Outcome]] = {
     "workers": run_with_kills,
-    "runs": lambda folder, number, seed: run_with_resumes(folder, number, seed, ready_points=4 * number),
+    "runs": lambda folder, number, seed: run_with_resumes(folder, number, seed, ready_points=2 * number),
     "crowd": run_with_a_crowd,
 }
 

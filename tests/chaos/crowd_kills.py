@@ -9,8 +9,9 @@ import signal
 import time
 from pathlib import Path
 
+from benchmarks.recovery import told_recoveries
 from tests.chaos.outcome import Outcome
-from tests.chaos.population import config_of, generations_lost, recoveries
+from tests.chaos.population import config_of, generations_lost
 from tests.marl_pbt.command import train
 
 WORKERS = 4
@@ -35,4 +36,4 @@ def run_with_a_crowd(folder: Path, number: int, seed: int) -> Outcome:
         code, out, err = command.finish(timeout_s=60.0 + 10.0 * number)
         command.assert_nothing_is_left()
     run = folder / "disturbed"
-    return Outcome(seed, blows, code, generations_lost(run, ready_points), [], recoveries(run), out + err)
+    return Outcome(seed, blows, code, generations_lost(run, ready_points), [], told_recoveries(run), out + err)

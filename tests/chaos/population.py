@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 from marl_pbt.ancestry import LineageEvent, standing
@@ -15,8 +12,6 @@ MEMBERS = 8
 INTERVAL = 400
 COPYING = "  quantile_bottom: 0.375\n  quantile_top: 0.375\n  min_gap: {standard_errors: 0}\n"
 """More of it than users have: every ready point may be one at which a copy is cut in two."""
-_ENDED = re.compile(r"^(\S+ \S+) WARNING .*worker_(\d+) (?:ended|hung|was killed|died|is gone)")
-_UP = re.compile(r"^(\S+ \S+) INFO .*worker_(\d+) is up")
 
 
 def config_of(folder: Path, ready_points: int, workers: int | None, update_seconds: float = 0.0) -> Path:
@@ -66,28 +61,8 @@ def generations_lost(run: Path, ready_points: int) -> list[str]:
     return [f"{species} of member_{member:02d}@{at}" for member, species, at in sorted((wanted ^ set(told)) | twice)]
 
 
-def recoveries(run: Path) -> list[float]:
-    """Seconds from the end of a worker to when a fresh one was up in its place, by the run's log."""
-    ended: dict[str, datetime] = {}
-    found = []
-    for line in _log_lines(run):
-        if match := _ENDED.match(line):
-            ended[match[2]] = _time(match[1])
-        elif (match := _UP.match(line)) and match[2] in ended:
-            found.append((_time(match[1]) - ended.pop(match[2])).total_seconds())
-    return found
-
-
 def _undisturbed(run: Path) -> list[LineageEvent]:
     events = standing(read_lineage(run / "lineage.jsonl"))
     # Members tell in the order of their turns; a run that was resumed tells the turns again from where each stood.
     kept = [event for event in events if event.kind not in ("restart", "resume")]
     return sorted(kept, key=lambda event: (event.generation, event.member))
-
-
-def _log_lines(run: Path) -> Iterable[str]:
-    return (run / "log.txt").read_text(errors="replace").splitlines()
-
-
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S,%f")

@@ -29,7 +29,7 @@ def run_with_resumes(folder: Path, number: int, seed: int, ready_points: int) ->
         seed: Of moments and signals.
         ready_points: Of each member; more than it comes to before the last blow, so that there is something to lose.
     """
-    rng = random.Random(seed)
+    rng, patience_s = random.Random(seed), 60.0 + 10.0 * number
     config = config_of(folder, ready_points, workers=None, update_seconds=0.002)
     run, blows, said = folder / "disturbed", 0, ""
     start = [str(config), "--runs-dir", str(folder), "--name", "disturbed"]
@@ -40,11 +40,11 @@ def run_with_resumes(folder: Path, number: int, seed: int, ready_points: int) ->
         if not (run / "config.yaml").is_file():
             _clear_half_a_start(run)
     with train("--resume", str(run)) as command:
-        code, out, err = command.finish()
+        code, out, err = command.finish(patience_s)
         command.assert_nothing_is_left()
         said = out + err
     with train(str(config), "--runs-dir", str(folder), "--name", "undisturbed") as command:
-        assert command.finish()[0] == 0
+        assert command.finish(patience_s)[0] == 0
     lost, differing = generations_lost(run, ready_points), differences(run, folder / "undisturbed")
     return Outcome(seed, blows, code, lost, differing, said=said)
 

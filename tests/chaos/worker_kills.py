@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from benchmarks.recovery import told_recoveries
 from tests.chaos.outcome import Outcome
-from tests.chaos.population import MEMBERS, config_of, differences, generations_lost, recoveries
+from tests.chaos.population import MEMBERS, config_of, differences, generations_lost
 from tests.marl_pbt.command import train
 
 POINTS = {
@@ -66,6 +67,6 @@ def run_with_kills(folder: Path, number: int, seed: int) -> Outcome:
         exit_code=max(codes, key=abs),
         lost=generations_lost(run, ready_points),
         differing=differences(run, folder / "undisturbed"),
-        recovery_s=recoveries(run),
+        recovery_s=told_recoveries(run),
         said=said,
     )

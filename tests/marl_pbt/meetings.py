@@ -36,6 +36,12 @@ class Workers:
         member.live_one_interval()
         return member.index
 
+    def wait_in_vain(self, worker, seconds):
+        """Time passes in which the worker looks again and again, and nobody comes."""
+        for _ in range(7):
+            self.now += seconds / 7
+            assert self.turn(worker) is None
+
     def run_to(self, generation, seed=0):
         """Until every hosted member has decided at this generation."""
         rng = np.random.default_rng(seed)

@@ -58,7 +58,10 @@ def test_the_best_are_remembered_by_the_next_process(tmp_path):
     assert checkpoints.generations() == [1, 3, 4]
 
 
-@pytest.mark.parametrize("index", ["", "[]", "7", '{"a": 1}', "{", "\xff"])
+NO_SCORES = ["", "[]", "7", '{"a": 1}', "{", "\xff", '{"1": 5}', '{"1": {"fox": "x"}}', "[" * 9999]
+
+
+@pytest.mark.parametrize("index", NO_SCORES)
 def test_a_damaged_index_of_scores_costs_no_more_than_the_best(tmp_path, index):
     checkpoints = folder(tmp_path, 9.0, 1.0)
     (tmp_path / "member_00" / "scores.json").write_text(index, encoding="latin-1")
@@ -213,7 +216,10 @@ def test_a_millionth_generation_is_found_and_is_the_newest(tmp_path):
     assert newest(checkpoints) == 1_000_000
 
 
-@pytest.mark.parametrize("said", [{"member": 1}, {"generation": 7}, {"kind": "policy"}])
+ODD = [{"member": None}, {"member": "0"}, {"member": [0]}, {"generation": None}, {"generation": 3.0}, {"kind": []}]
+
+
+@pytest.mark.parametrize("said", [{"member": 1}, {"generation": 7}, {"kind": "policy"}, *ODD])
 def test_a_file_that_belongs_elsewhere_is_passed_over(tmp_path, said, caplog):
     checkpoints = folder(tmp_path, 1.0, 2.0)
     checkpoints.write(3, Snapshot({**snapshot(3).metadata, **said}, snapshot(3).tensors), {})

@@ -11,7 +11,7 @@ import pytest
 from marl_pbt.config import load_config
 from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
-from marl_pbt.snapshot import Snapshot, encode
+from marl_pbt.snapshot import SCHEMA, Snapshot, encode
 from tests.marl_pbt.refused_files import refusal, refusal_to_play
 from tests.marl_pbt.saved_runs import Line, forged, with_text
 
@@ -79,7 +79,8 @@ def test_what_could_not_be_shown_to_a_person_is_refused(path, policy, changes, w
 @pytest.mark.parametrize("depth", [16, 100, 900])
 def test_what_is_nested_deeper_than_anything_of_ours_is_refused(path, policy, depth):
     told = "damaged: its metadata must be nested at most 16 deep"
-    assert refusal(path, forged(policy, score=nested(depth))) == told
+    card = {"schema": SCHEMA, **policy.metadata, "score": nested(depth)}
+    assert refusal(path, with_text(json.dumps(card))) == told
 
 
 def test_tensors_of_no_policy_are_refused(path, policy):

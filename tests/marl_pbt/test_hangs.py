@@ -3,6 +3,7 @@
 import math
 
 from marl_pbt.supervision.hangs import LONGER, MAX_GAP_S, Patience, Vigil
+from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.whereabouts import DOINGS, Sight
 
 PATIENCE = Patience(60.0)
@@ -47,6 +48,22 @@ def test_one_more_step_begins_the_silence_anew():
 def test_a_stopped_process_is_a_straggler_for_a_while_and_is_replaced_in_the_end():
     assert PATIENCE.verdict(watched(sight(), 60.0), is_stopped=True) == "stale"
     assert PATIENCE.verdict(watched(sight(), 60.0 * LONGER), is_stopped=True) == "hung"
+
+
+def test_who_is_stopped_while_it_has_nothing_to_do_is_replaced_in_the_end_too():
+    """It could not begin what it is asked for, and everybody would wait for it."""
+    idle = watched(sight("idle"), 60.0)
+    assert PATIENCE.verdict(idle, is_stopped=True) == "stale"
+    assert PATIENCE.with_(idle.sight, is_stopped=True) == 60.0 * LONGER
+    assert PATIENCE.verdict(watched(sight("idle"), 60.0 * LONGER), is_stopped=True) == "hung"
+
+
+def test_an_answer_is_not_waited_for_once_a_signal_has_stopped_the_worker_for_long():
+    post = Post(0, (0,), tasks=["film"], vigil=watched(sight("idle"), 60.0))
+    assert post.is_awaited(60.0)
+    post.is_stopped = True
+    assert post.is_awaited(61.0)
+    assert not post.is_awaited(60.0)
 
 
 def test_time_in_which_nobody_looked_is_no_silence():

@@ -1,5 +1,8 @@
 """Members that have no state of their own begin as copies of good ones: new ones, and those that have lost theirs."""
 
+import errno
+import shutil
+
 import pytest
 
 from marl_pbt.ancestry import JOINED, ancestry
@@ -141,3 +144,44 @@ def test_an_interval_that_was_changed_on_a_resume_does_not_keep_a_life_from_bein
     assert (
         again.version(2, 6, "fox")["policy/theta"] == sitting.population[2].learner.snapshot("fox")["policy/theta"]
     ).all()
+
+
+def start_again(population, index):
+    """As a member does whose worker was restarted: a fresh one, on the board that was there."""
+    old = population[index]
+    learner = population.learner(ToySettings.read(NOISY), stream_seed(0, "learner", index))
+    member = Member(index, learner, population.evolution, old.place)
+    member.start()
+    return member
+
+
+def test_a_member_whose_folder_was_emptied_in_mid_run_goes_on_as_a_copy_and_not_from_nothing(tmp_path):
+    """The board tells where it stood; nothing in its folder does."""
+    population = Sitting(tmp_path, 3).live(3).population
+    shutil.rmtree(tmp_path / "members" / "member_01")
+    member = start_again(population, 1)
+    assert member.generation == 3
+    assert {event.why["decision"] for event in member.events if event.kind == "exploit"} == {JOINED}
+
+
+def test_a_member_that_never_came_to_a_ready_point_begins_again_from_nothing(tmp_path):
+    population = Sitting(tmp_path, 3).population
+    population.live(0, 2)
+    (tmp_path / "members" / "member_01").mkdir()
+    member = start_again(population, 1)
+    assert member.generation == 0
+    assert {event.kind for event in member.events} == {"start"}
+
+
+def test_a_member_whose_checkpoints_cannot_be_read_just_now_does_not_begin_at_all(tmp_path, monkeypatch):
+    """A failure as any other: it is started again after a while, and finds them."""
+    population = Sitting(tmp_path, 3).live(3).population
+
+    def stale(path):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_bytes", stale)
+        with pytest.raises(OSError, match="Stale file handle"):
+            start_again(population, 1)
+    assert state_bytes(start_again(population, 1)) == state_bytes(population[1])

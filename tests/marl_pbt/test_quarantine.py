@@ -1,6 +1,7 @@
 """Checkpoints that are damaged, lost, or not the member's own any more."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,34 @@ def test_nothing_is_written_into_a_folder_that_has_taken_the_place_of_the_runs(t
     with pytest.raises(OSError, match="deleted or replaced"):
         checkpoints.write(2, snapshot(2), {})
     assert list(members.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize("is_one_damaged", [False, True])
+def test_where_none_can_be_read_just_now_that_is_an_error_and_not_a_member_without_checkpoints(
+    tmp_path, monkeypatch, code, is_one_damaged
+):
+    checkpoints = folder(tmp_path, 1.0, 2.0)
+    if is_one_damaged:
+        damage(checkpoints.path(2))
+    real = Path.read_bytes
+
+    def failing(path):
+        if path.name == "000002.safetensors" and is_one_damaged:
+            return real(path)
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(OSError, match=os.strerror(code)):
+            checkpoints.newest()
+    assert newest(checkpoints) == (1 if is_one_damaged else 2)
+
+
+def test_a_folder_whose_checkpoints_were_deleted_was_lived_in_and_one_of_a_failed_first_write_was_not(tmp_path):
+    lived, fresh = folder(tmp_path / "lived", 1.0), folder(tmp_path / "fresh")
+    lived.path(1).unlink()
+    assert lived.is_lost
+    fresh.folder.mkdir(parents=True)
+    (fresh.folder / "000001.safetensors.4000000.writing").write_bytes(b"half")
+    assert not fresh.is_lost

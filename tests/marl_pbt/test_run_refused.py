@@ -9,6 +9,8 @@ import pytest
 from marl_pbt.disk_probe import check_can_be_written, check_has_room
 from marl_pbt.fault_points import arm
 from marl_pbt.protocols import UserError
+from marl_pbt.resuming import missing_bytes
+from marl_pbt.run_directory import RunDirectory
 from tests.marl_pbt.command import toy_config
 from tests.marl_pbt.command_here import trained
 
@@ -81,6 +83,19 @@ def test_a_disk_without_room_for_the_checkpoints_is_refused_with_both_figures(tm
     check_can_be_written(tmp_path / "not" / "there")
     with pytest.raises(UserError, match=r"needs at least 1,000,000,000,000\.0 MB for checkpoints, [\d,.]+ MB are free"):
         check_has_room(tmp_path / "not" / "there", 10**18)
+
+
+def test_what_lies_on_the_disk_already_needs_no_room_on_a_resume(plan, tmp_path):
+    """After exit code 74 on a small disk the command that was printed is not refused."""
+    run = RunDirectory(tmp_path / "a")
+    whole = missing_bytes(run, plan)
+    run.create()
+    run.member(0).mkdir()
+    (run.member(0) / "000003.safetensors").write_bytes(bytes(1000))
+    (run.member(0) / "000004.safetensors.damaged").write_bytes(bytes(1000))
+    assert missing_bytes(run, plan) == whole - 1000
+    (run.member(0) / "000004.safetensors").write_bytes(bytes(2 * whole))
+    assert missing_bytes(run, plan) == whole - whole // plan.population
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from marl_pbt import snapshot as module
-from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, Snapshot, SnapshotError, decode, encode
+from marl_pbt.snapshot import MAX_BYTES, MAX_HEADER_BYTES, MAX_VALUES, Snapshot, SnapshotError, decode, encode
 
 in_short = settings(max_examples=100, deadline=None, derandomize=True)
 SMALL = Snapshot(
@@ -240,3 +240,36 @@ def test_every_older_schema_has_a_migration():
 
 def _louder(said):
     return {**said, "schema": 3, "title": said["title"].upper()}
+
+
+# ------------------------------------------------------------------------------------ what could not be read again
+
+
+def nested(depth):
+    value = 0
+    for _ in range(depth):
+        value = {"in": value}
+    return value
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda value: {"of": (value,)}])
+def test_metadata_is_written_only_as_deep_as_it_can_be_read(wrap):
+    deepest = max(depth for depth in range(1, 30) if _is_written(wrap(nested(depth))))
+    decode(encode(Snapshot(wrap(nested(deepest)), {})))
+    with pytest.raises(SnapshotError, match="nested at most 16 deep"):
+        encode(Snapshot(wrap(nested(deepest + 1)), {}))
+
+
+def _is_written(metadata):
+    try:
+        encode(Snapshot(metadata, {}))
+    except SnapshotError:
+        return False
+    return True
+
+
+def test_no_more_values_are_written_than_can_be_read():
+    encoded = encode(Snapshot({"many": [0] * (MAX_VALUES - 100)}, {}))
+    assert len(decode(encoded).metadata["many"]) == MAX_VALUES - 100
+    with pytest.raises(SnapshotError, match=f"at most {MAX_VALUES} values"):
+        encode(Snapshot({"many": [0] * (MAX_VALUES + 1)}, {}))

@@ -9,6 +9,7 @@ from marl_pbt.evaluations import Roles
 from marl_pbt.explore import Explorer, Resample
 from marl_pbt.fire import FIRE
 from marl_pbt.mf_pbt import MFPBT
+from marl_pbt.reports import IntervalBegun
 from marl_pbt.selection import BinaryTournament, Truncation
 from marl_pbt.snapshot import decode
 from marl_pbt.standings import Source
@@ -152,17 +153,37 @@ def test_who_gives_no_sign_of_life_is_left_out_after_the_timeout_until_the_next_
     population = Population(tmp_path, synchronous(3), NOISY)
     workers = Workers(population, (0, 1), timeout_s=5.0)
     assert [workers.turn(0) for _ in range(3)] == [0, 1, None]
-    workers.now = 4.9
-    assert workers.turn(0) is None
-    workers.now = 5.0
+    workers.wait_in_vain(0, 4.9)
+    workers.now += 0.2
     assert [workers.turn(0) for _ in range(8)] == [0, 1] * 4
     assert caplog.text.count("member_02: no sign of life for 5 s") == 1
     back = population[2]
     back.place.must_stop = iter([False, True]).__next__
     back.live_one_interval()  # an update, and it is gone again
     assert workers.turn(0) is None
-    workers.now = 11.0
+    workers.wait_in_vain(0, 4.9)
+    workers.now += 0.2
     assert workers.turn(0) is not None
+
+
+def test_after_a_pause_of_the_whole_run_nobody_is_left_out(tmp_path, caplog):
+    """Ctrl-Z: the worker has not looked meanwhile, and the others could give no sign."""
+    population = Population(tmp_path, synchronous(2), NOISY)
+    workers = Workers(population, (0,), timeout_s=5.0)
+    assert [workers.turn(0) for _ in range(2)] == [0, None]
+    workers.now = 3600.0
+    assert workers.turn(0) is None
+    assert not caplog.records
+    workers.wait_in_vain(0, 2.9)
+    workers.now += 0.2
+    assert workers.turn(0) == 0
+
+
+def test_before_either_half_of_an_interval_the_supervisor_is_told_whose_it_is(tmp_path):
+    """A worker that dies while one of its members decides has died with this one."""
+    population = Population(tmp_path, synchronous(2), NOISY)
+    population.live(0, 1, 0, 1)
+    assert [report.member for report in population.reports if isinstance(report, IntervalBegun)] == [0, 1, 0, 1]
 
 
 def test_a_slow_member_is_waited_for_as_long_as_it_moves(tmp_path):
@@ -173,15 +194,15 @@ def test_a_slow_member_is_waited_for_as_long_as_it_moves(tmp_path):
     for _ in range(20):
         slow.place.must_stop = iter([False, True]).__next__
         slow.live_one_interval()
-        workers.now += 4.0
-        assert workers.turn(0) is None
+        workers.wait_in_vain(0, 4.0)
 
 
 def test_who_was_left_out_decides_when_it_comes_and_is_waited_for_until_it_has_caught_up(tmp_path):
     population = Population(tmp_path, synchronous(3), STEADY, levels=(0.8, 0.9, 0.0))
     workers = Workers(population, (0, 1), (2,), timeout_s=5.0)
     workers.turn(0), workers.turn(0), workers.turn(0)
-    workers.now = 5.0
+    workers.wait_in_vain(0, 4.9)
+    workers.now += 0.2
     while min(population[0].halves, population[1].halves) < 6:
         workers.turn(0)
     assert population[2].halves == 0

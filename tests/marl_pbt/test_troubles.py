@@ -2,6 +2,7 @@
 
 import errno
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -52,6 +53,10 @@ class TestCauses:
 
     def test_who_was_killed_because_it_hung_has_hung(self):
         assert cause_of_end(-signal.SIGKILL, "hung in env.step for 61 s", SCARCE, 5).kind == "hang"
+
+    def test_who_was_killed_because_nobody_could_read_what_it_told_has_failed(self):
+        cause = cause_of_end(-signal.SIGKILL, "", SCARCE, 5, "ModuleNotFoundError: No module named 'own'")
+        assert (cause.kind, "cannot be read (ModuleNotFoundError: No" in cause.text) == ("failure", True)
 
     def test_a_crash_is_no_want_of_memory_whatever_the_kernel_counts(self):
         assert cause_of_end(-signal.SIGSEGV, "", SCARCE, 5).kind == "death"
@@ -137,6 +142,17 @@ class TestBook:
         for _ in range(BUDGET["death"]):
             assert not book.given_up(post)
             book.worker_ended(post, cause_of_end(1, "", None, 0), stacks="")
+        assert [member.index for member in book.given_up(post)] == [2, 3]
+
+    def test_a_worker_that_cannot_be_started_is_tried_again_later_and_costs_its_members_the_run_in_the_end(
+        self, book, caplog
+    ):
+        post = Post(0, (2, 3))
+        for _ in range(BUDGET["death"]):
+            assert not book.given_up(post)
+            book.not_started(post, OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+        assert post.restart_at > time.monotonic() + 20.0
+        assert "worker_0 could not be started: [Errno 11] Resource temporarily unavailable" in caplog.text
         assert [member.index for member in book.given_up(post)] == [2, 3]
 
     def test_an_end_after_a_failure_that_was_told_is_no_second_trouble(self, book, state):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 
 import pytest
 
+from marl_pbt.ancestry import JOINED, LineageEvent
 from marl_pbt.cli import main as cli
 from marl_pbt.cross_play.archive import Archive
 from marl_pbt.durable import write_durably
 from marl_pbt.lineage_store import LineageStore
 from marl_pbt.member_files import policy_of
+from marl_pbt.protocols import Clocks
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.snapshot import Snapshot, decode, encode
+from marl_pbt.standings import Source
+from marl_pbt.verified_lineage import Published, findings_of
 from marl_pbt.verify import main
 from tests.marl_pbt.command import toy_config
 from tests.marl_pbt.toy_learner import SPECIES
@@ -125,7 +130,7 @@ def test_a_member_without_a_whole_checkpoint_is_told(run, capsys):
 
 def test_what_a_killed_writer_and_a_resume_left_over_is_told_with_what_to_do(run, capsys):
     (run.member(0) / "000007.safetensors.4000000.writing").write_bytes(b"half")
-    (run.member(0) / f"000007.safetensors.{os.getpid()}.writing").write_bytes(b"at work")
+    (run.member(0) / f"000007.safetensors.{os.getppid()}.writing").write_bytes(b"at work")
     (run.member(0) / "000003.safetensors.damaged").write_bytes(b"")
     findings, _ = told(run, capsys)
     assert findings == [
@@ -211,6 +216,36 @@ def test_missing_ready_points_torn_lines_and_what_is_told_twice_are_told(run, ca
     assert any("fox of member_00: no ready point is told of generation 3" in line for line in findings)
 
 
+@pytest.mark.parametrize(("lived", "joined_at"), [(2, 5), (5, 5), (5, 4)])
+def test_a_member_that_began_again_as_a_copy_lacks_no_ready_point_of_the_life_it_never_lived(lived, joined_at):
+    """Before and after the copy, each life is complete by itself, and may have a clock of its own."""
+
+    def told_at(kind, member, generation, steps, **more):
+        clocks = Clocks(agent_steps=steps)
+        return LineageEvent(
+            kind=kind, member=member, policy="fox", generation=generation, clocks=clocks, time=0, **more
+        )
+
+    def of(member, until, pace):
+        ready = [told_at("ready", member, at, pace * at) for at in range(1, until + 1)]
+        return [told_at("start", member, 0, 0), *ready]
+
+    copy = {"parent": Source(0, joined_at), "why": {"decision": JOINED}}
+    events = [
+        *of(0, 6, 10),
+        *of(1, lived, 100),
+        told_at("restart", 1, joined_at - 1, 10 * joined_at),
+        told_at("exploit", 1, joined_at, 10 * joined_at, **copy),
+        told_at("ready", 1, joined_at + 1, 10 * joined_at + 10),
+    ]
+    published = Published(is_live=False, has_shown_first=False, newest={0: 6, 1: joined_at + 1})
+    assert list(findings_of(events, published)) == []
+    gap = told_at("ready", 1, joined_at + 3, 10 * joined_at + 30)
+    published.newest[1] = joined_at + 3
+    ((who, fault, _),) = findings_of([*events, gap], published)
+    assert (who, fault) == ("fox of member_01", f"no ready point is told of generation {joined_at + 2}")
+
+
 def test_a_run_without_a_lineage_is_told(run, capsys):
     run.lineage.unlink()
     findings, _ = told(run, capsys)
@@ -218,14 +253,40 @@ def test_a_run_without_a_lineage_is_told(run, capsys):
 
 
 def test_a_run_that_goes_on_is_read_and_what_may_still_come_is_no_finding(run, capsys):
-    (run.root / "lock.txt").write_text(f"pid {os.getpid()} since today\n")
+    run.lock(os.getpid())
     lines = run.lineage.read_text().splitlines()
     run.lineage.write_text("".join(f"{line}\n" for line in lines if '"generation": 6, "clocks"' not in line) + '{"sche')
-    findings, summary = told(run, capsys)
+    (run.member(0) / "000007.safetensors.4000000.writing").write_bytes(b"of a process in another container")
+    findings, summary = told(RunDirectory(run.root), capsys)
     assert findings == []
     assert "(it goes on)" in summary
+    run.unlock()
+    assert len(told(run, capsys)[0]) == 10
+
+
+def test_a_run_is_held_by_its_lock_and_not_by_a_process_that_has_the_number_of_its_last_holder(run, capsys):
+    """In containers numbers come back."""
+    run.lock(os.getpid())
+    run.unlock()
+    (run.root / "lock.txt").write_text(f"pid {os.getppid()} since today\n")
+    before = sorted(path.name for path in run.root.iterdir())
+    assert not run.is_held
+    assert "(it goes on)" not in told(run, capsys)[1]
+    assert sorted(path.name for path in run.root.iterdir()) == before
+
+
+def test_where_the_lock_cannot_be_looked_at_the_file_beside_it_says_who_holds_the_run(run, monkeypatch):
+    def none_here(descriptor):
+        raise OSError(errno.ENOSYS, "no locks here")
+
+    run.lock(os.getpid())
+    run.unlock()
+    monkeypatch.setattr("marl_pbt.run_directory._is_locked", none_here)
+    assert not run.is_held
+    (run.root / "lock.txt").write_text(f"pid {os.getppid()} since today\n")
+    assert run.is_held
     (run.root / "lock.txt").write_text("pid 4000000 since yesterday\n")
-    assert len(told(run, capsys)[0]) == 9
+    assert not run.is_held
 
 
 def test_nothing_in_a_strangers_run_is_followed(run, tmp_path, capsys):

@@ -12,7 +12,7 @@ import pytest
 from marl_pbt import protocols
 from marl_pbt.adapted import AdaptedWorlds
 from marl_pbt.environments import EnvironmentSource, interface_of
-from marl_pbt.supervision.mailbox import Mailbox
+from marl_pbt.supervision.mailbox import Mailbox, Unreadable
 from marl_pbt.supervision.stand_in import stand_in
 from marl_pbt.supervision.watched import WatchedSource, watched
 from marl_pbt.supervision.whereabouts import DOINGS, Whereabouts
@@ -123,6 +123,13 @@ def test_to_be_watched_costs_less_than_a_microsecond_a_step(seen):
     assert cost(seen.stepping(act)) - cost(act) < 1e-6
 
 
+class Odd:
+    """Can be pickled, and not unpickled."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
 class TestMailbox:
     @pytest.fixture
     def ends(self):
@@ -138,6 +145,15 @@ class TestMailbox:
             theirs.send(message)
         assert mailbox.take() == (["one", {"two": 2}, b"3" * 100_000], False)
         assert mailbox.take() == ([], False)
+
+    def test_one_that_nobody_can_read_is_told_as_such_between_the_others(self, ends):
+        """A class of a learner's own, or shared memory of a process that is gone."""
+        mailbox, theirs = ends
+        for message in ("one", Odd(), "two"):
+            theirs.send(message)
+        (one, unreadable, two), _ = mailbox.take()
+        assert (one, two) == ("one", "two")
+        assert unreadable == Unreadable("ValueError: invalid literal for int() with base 10: 'no number'")
 
     def test_half_a_message_blocks_nobody(self, ends):
         """A worker may be stopped in the middle of it."""
