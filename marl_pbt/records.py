@@ -31,7 +31,6 @@ from marl_pbt.told_again import began_again, ready_points
 
 FLUSH_EVERY_S = 1.0
 POPULATION_EVERY_S = 10.0
-PICTURE_EVERY_S = 60.0
 FILM = "film"
 JUDGE = "judge:"
 logger = logging.getLogger(__name__)
@@ -57,7 +56,10 @@ class Records:
         self._best = BestPolicies(
             run, plan.population, plan.config.pbt.min_episodes, self._evolution.rules.maximize, _choice_of(plan)
         )
-        self._due = {"flush": 0.0, "population": 0.0, "picture": time.monotonic() + PICTURE_EVERY_S, FILM: 0.0}
+        minutes = plan.config.pictures.every_minutes
+        self._has_pictures = minutes is not None
+        self._picture_every_s = 60.0 * (minutes or 1.0)
+        self._due = {"flush": 0.0, "population": 0.0, "picture": time.monotonic() + self._picture_every_s, FILM: 0.0}
         self.watch = RunWatch(run, plan.patience_s)
         self._judged: dict[str, MatchResult] = {}
         self._agent_steps = 0
@@ -147,7 +149,7 @@ class Records:
             self._lineage.flush()
         if self._is_due("population", POPULATION_EVERY_S, now):
             self._record_population(state, now)
-        if self._is_due("picture", self._longer_and_longer(PICTURE_EVERY_S, now), now):
+        if self._is_due("picture", self._longer_and_longer(self._picture_every_s, now), now):
             self._draw()
         if (
             ask is not None
@@ -215,9 +217,9 @@ class Records:
 
     def _draw(self) -> None:
         """Who copied whom, and who does how well against whom."""
-        lineage = self._recorder.lineage(self._lineage.events)
+        lineage = self._recorder.lineage(self._lineage.events, self._has_pictures)
         pictures = {self._run.lineage_picture(species): picture for species, picture in lineage.items()}
-        payoffs = self._recorder.payoffs()
+        payoffs = self._recorder.payoffs(self._has_pictures)
         pictures |= {self._run.payoffs_picture(species): picture for species, picture in payoffs.items()}
         for path, picture in pictures.items():
             try:

@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 from agents.ppo.buffer import RaggedRolloutBuffer
 from agents.ppo.fast.ppo import FastPPO
 from agents.ppo.policy import DiscretePolicy, policy_kwargs
+from agents.ppo.quick_start import spare_compiler
 
 if TYPE_CHECKING:
     import gymnasium
@@ -35,6 +36,7 @@ def build_ppo(
         rng: Draws the order of minibatches.
         weight_seed: The weights follow from it; all global generators are afterwards as they were.
     """
+    spare_compiler()
     # Any `optimizer_kwargs` make Stable-Baselines3 forget its own eps of 1e-5.
     kwargs = policy_kwargs(settings.net_arch, settings.activation) | {"optimizer_kwargs": {"fused": True, "eps": 1e-5}}
     own = {name: value for name, value in settings.hyperparameters.items() if name != "reward_scale"}

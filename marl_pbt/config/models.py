@@ -239,6 +239,14 @@ class FilmsSection(Section):
     steps: Count = Field(default=300, description="env steps of a film")
 
 
+class PicturesSection(Section):
+    """Who copied whom, and who does how well against whom, in TensorBoard and beside the run; a second of work each."""
+
+    every_minutes: Positive | None = Field(
+        default=1.0, description="and at the end; less often in long runs; null: tables and curves only"
+    )
+
+
 class JudgeSection(Section):
     """The closing judgement: the best of each species against each other and against random."""
 
@@ -261,6 +269,7 @@ class RunConfig(Section):
     )
     checkpoints: CheckpointsSection = Field(default_factory=CheckpointsSection)
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
+    pictures: PicturesSection = Field(default_factory=PicturesSection)
     films: FilmsSection = Field(default_factory=FilmsSection)
     judge: JudgeSection | None = Field(default_factory=JudgeSection, description="null: none")
 

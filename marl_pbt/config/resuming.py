@@ -83,6 +83,7 @@ RULES: Mapping[str, Rule] = {
     "deterministic": Rule("needs --force", "what was before cannot be repeated together with what is to come"),
     "checkpoints": _FREE,
     "supervision": _FREE,
+    "pictures": _FREE,
     "films": _FREE,
     "judge": _FREE,
 }

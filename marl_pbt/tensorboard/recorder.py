@@ -108,42 +108,48 @@ class Recorder:
         """
         self._population.write(rows, clocks, elapsed_s)
 
-    def lineage(self, events: Iterable[LineageEvent]) -> dict[str, bytes]:
-        """Draw and write who descends from whom; takes up to a second per species, so not at every exploit.
+    def lineage(self, events: Iterable[LineageEvent], draws: bool = True) -> dict[str, bytes]:
+        """Write, and draw, who descends from whom; takes up to a second per species, so not at every exploit.
 
         Args:
             events: All of the run's, in the order they were told.
+            draws: False: tables and curves only.
 
         Returns:
-            Per species the picture, PNG.
+            Per species the picture, PNG, where it was drawn.
         """
         told = list(events)
         pictures = {}
         maximize = self._description.maximize
         for species, curves in self._ancestries.items():
             descent = Descent.of(told, species)
-            png = lineage_picture(descent, self._description.population, maximize)
+            if draws:
+                pictures[species] = lineage_picture(descent, self._description.population, maximize)
+                picture = picture_summary(f"lineage/{species}", pictures[species])
+                self._population.writer.summary(picture, self._population.step)
             text = lineage_markdown(told, species, maximize)
-            self._population.writer.summary(picture_summary(f"lineage/{species}", png), self._population.step)
             self._population.writer.summary(text_summary(f"lineage_table/{species}", text), self._population.step)
             curves.write(descent.ancestry(descent.best(maximize)))
-            pictures[species] = png
         self._population.writer.flush()
         return pictures
 
-    def payoffs(self) -> dict[str, bytes]:
-        """Draw and write who does how well against whom; nothing where members do not meet.
+    def payoffs(self, draws: bool = True) -> dict[str, bytes]:
+        """Write, and draw, who does how well against whom; nothing where members do not meet.
+
+        Args:
+            draws: False: the figures only.
 
         Returns:
-            Per species the picture, PNG.
+            Per species the picture, PNG, where it was drawn.
         """
         pictures, step = {}, self._population.step
         for species in self._description.species:
             table = self._payoffs.table(species)
             if table is None:
                 continue
-            pictures[species] = heat_map_png(table.heat_map(species))
-            self._population.writer.summary(picture_summary(f"payoffs/{species}", pictures[species]), step)
+            if draws:
+                pictures[species] = heat_map_png(table.heat_map(species))
+                self._population.writer.summary(picture_summary(f"payoffs/{species}", pictures[species]), step)
             told = {"coadaptation_gap": table.coadaptation_gap, "intransitivity": table.intransitivity}
             known = {f"payoffs/{species}/{name}": value for name, value in told.items() if math.isfinite(value)}
             self._population.writer.scalars(known, step)

@@ -31,6 +31,7 @@ pbt:
     ent_coef: {{loguniform: [1.0e-4, 0.5]}}
 stop: {{progress: {stop}}}
 workers: 2
+pictures: {{every_minutes: null}}
 judge: null
 """
 

@@ -38,6 +38,7 @@ pbt:
     learning_rate: {loguniform: [1.0e-4, 1.0e-2]}
 stop: {progress: 1200}
 workers: 1
+pictures: {every_minutes: null}
 films: {every_minutes: null}
 judge: {episodes: 2}
 """

@@ -24,6 +24,7 @@ pbt:
   hyperparameters: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}
 stop: {progress: 1000}
 deterministic: true
+pictures: {every_minutes: null}
 films: {every_minutes: null}
 judge: null
 """

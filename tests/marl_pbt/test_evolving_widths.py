@@ -38,6 +38,7 @@ pbt:
     predator.hidden_units_2: {ordered: [8, 16, 48]}
 stop: {progress: 6}
 deterministic: true
+pictures: {every_minutes: null}
 films: {every_minutes: null}
 judge: null
 """

@@ -23,6 +23,7 @@ pbt:
   hyperparameters: {pace: {loguniform: [0.003, 3.0]}}
 stop: {progress: 20}
 workers: 1
+pictures: {every_minutes: null}
 films: {every_minutes: null}
 judge: null
 """

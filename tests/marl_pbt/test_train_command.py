@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.lineage_store import read_lineage
@@ -45,7 +46,8 @@ def generations(run: Path) -> dict[int, list[int]]:
 
 def test_a_run_leaves_everything_that_it_promises(tmp_path: Path) -> None:
     """D21, normal end."""
-    code, out, err = run_to_end(str(toy_config(tmp_path)), "--runs-dir", str(tmp_path), "--name", "a")
+    config = str(toy_config(tmp_path))
+    code, out, err = run_to_end(config, "--runs-dir", str(tmp_path), "--name", "a", "--set", "pictures={}")
     run = tmp_path / "a"
 
     assert (code, err) == (0, "")
@@ -135,6 +137,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     assert trained(str(toy_config(folder, stop=800)), "--runs-dir", str(folder), "--name", "a")[0] == 0
     return folder / "a"
+
+
+def test_without_pictures_the_tables_are_written_all_the_same(finished: Path) -> None:
+    """What tests are trained with is `pictures.every_minutes: null`."""
+    tags = EventAccumulator(str(finished / "tb" / "population")).Reload().Tags()
+    assert "lineage_table/fox" in tags["tensors"]
+    assert list(finished.glob("*.png")) == []
 
 
 def one_line(result: tuple[int, str, str]) -> str:
