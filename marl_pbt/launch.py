@@ -83,6 +83,8 @@ class Launch:
         _check_room(run, plan)
         run.create()
         with _locked(run):
+            with _its_disk(run):
+                run.make_members(plan.population)
             return self._train(run, loaded, plan, None)
 
     def _go_on(self, run: RunDirectory) -> int:

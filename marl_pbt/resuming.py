@@ -53,7 +53,7 @@ def survey(run: RunDirectory, plan: RunPlan) -> Resumption:
         found.steps[member] = told.get(member, 0)
         if told.get(member) or any(folder.glob("*.safetensors")) or any(folder.glob(f"*{DAMAGED_SUFFIX}")):
             lost.append(member)
-        elif member not in told:
+        elif member not in told and not folder.is_dir():  # a folder: it was there from the start, and has told nothing
             found.joining.add(member)
     if lost and not has_come_far:
         names = ", ".join(str(_folder_of(run, member)) for member in lost)

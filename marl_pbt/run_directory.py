@@ -99,6 +99,15 @@ class RunDirectory:
         except OSError as fault:
             raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
 
+    def make_members(self, population: int) -> None:
+        """Make the folders of the members that a run begins with; others join it later, and are known by having none.
+
+        Raises:
+            OSError: They cannot be made.
+        """
+        for member in range(population):
+            make_folder(self.member(member))
+
     def open_existing(self) -> None:
         """Check that this is a run that can be gone on from.
 

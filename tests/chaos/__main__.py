@@ -1,4 +1,4 @@
-"""The long forms: `python -m tests.chaos workers --kills 1000`, `… runs --ends 300`, `… crowd --kills 200`.
+"""The long forms: `python -m tests.chaos workers --kills 1000`, `… runs --ends 300`, `… crowd --kills 200`, `… hangs`.
 
 The seed is drawn and printed; a seed that fails is worth a test of its own. One line per round, a summary at the end,
 exit code 1 when a round went wrong; its folder is kept then.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos.crowd_kills import run_with_a_crowd
+from tests.chaos.hangs import run_with_hangs
 from tests.chaos.outcome import Outcome
 from tests.chaos.tree_kills import run_with_resumes
 from tests.chaos.worker_kills import run_with_kills
@@ -48,6 +49,7 @@ ROUNDS: dict[str, Callable[[Path, int, int], Outcome]] = {
     "workers": run_with_kills,
     "runs": lambda folder, number, seed: run_with_resumes(folder, number, seed, ready_points=2 * number),
     "crowd": run_with_a_crowd,
+    "hangs": run_with_hangs,
 }
 
 
@@ -59,8 +61,9 @@ def parse() -> argparse.Namespace:
     workers = kinds.add_parser("workers", help="a deterministic run's worker dies at named points, in every phase")
     runs = kinds.add_parser("runs", help="the whole run is ended by signals 9, 15, 2, 1 and resumed")
     crowd = kinds.add_parser("crowd", help="workers of a run of four are killed at any moment")
-    for each, default in ((workers, 1000), (runs, 300), (crowd, 1000)):
-        each.add_argument("--number", "--kills", "--ends", type=int, default=default)
+    hangs = kinds.add_parser("hangs", help="a worker hangs: asleep, busy, holding Python's lock, stopped by a signal")
+    for each, default in ((workers, 1000), (runs, 300), (crowd, 1000), (hangs, 80)):
+        each.add_argument("--number", "--kills", "--ends", "--hangs", type=int, default=default)
         each.add_argument("--seed", type=int, default=None)
     return parser.parse_args()
 
@@ -70,7 +73,7 @@ def summary(kind: str, outcomes: list[Outcome], seconds: float) -> str:
     recoveries = [each for outcome in outcomes for each in outcome.recovery_s]
     again = f"{statistics.median(recoveries):.2f} s (most {max(recoveries):.2f} s)" if recoveries else "not asked for"
     rows = {
-        "kills that happened": str(sum(outcome.kills for outcome in outcomes)),
+        "kills, ends or hangs that happened": str(sum(outcome.kills for outcome in outcomes)),
         "rounds, sound": f"{len(outcomes)}, {sum(outcome.is_sound for outcome in outcomes)}",
         "generations lost or told twice": str(sum(len(outcome.lost) for outcome in outcomes)),
         "files that differ from an undisturbed run's": str(sum(len(outcome.differing) for outcome in outcomes)),

@@ -25,27 +25,41 @@ class Disk:
     root: Path
     done: list = field(default_factory=list)
     folders: set = field(default_factory=set)
+    freed: dict = field(default_factory=dict)
+
+    def identity(self, path):
+        """Of a file, also against those that had its inode before it."""
+        inode = Path(path).stat().st_ino
+        return inode, self.freed.get(inode, 0)
+
+    def free(self, inode):
+        self.freed[inode] = self.freed.get(inode, 0) + 1
 
     def fsync(self, descriptor):
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if path.is_dir():
             self.done.append(("flushed folder", str(path)))
         else:
-            self.done.append(("flushed", os.fstat(descriptor).st_ino, path.read_bytes()))
+            self.done.append(("flushed", self.identity(path), path.read_bytes()))
 
     def replace(self, source, target, real=os.replace):
-        inode = Path(source).stat().st_ino
+        own = self.identity(source)
+        replaced = Path(target).stat().st_ino if Path(target).exists() else None
         real(source, target)
-        self.done.append(("named", str(target), inode))
+        self.done.append(("named", str(target), own))
+        if replaced is not None:
+            self.free(replaced)
 
     def mkdir(self, path, mode=0o777, real=os.mkdir):
         real(path, mode)
-        self.done.append(("named", str(path), Path(path).stat().st_ino))
+        self.done.append(("named", str(path), self.identity(path)))
         self.folders.add(str(path))
 
     def unlink(self, path, real=os.unlink):
+        inode = Path(path).stat().st_ino
         real(path)
         self.done.append(("deleted", str(path)))
+        self.free(inode)
 
     def promise(self, member, generation):
         self.done.append(("promised", member, generation))

@@ -146,6 +146,23 @@ def test_without_pictures_the_tables_are_written_all_the_same(finished: Path) ->
     assert list(finished.glob("*.png")) == []
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_member_of_which_nothing_is_told_begins_anew_if_it_was_there_and_joins_if_not(
+    finished: Path, tmp_path: Path, is_there: bool
+) -> None:
+    """Its worker may have been the last to come up when the run was killed; one that is new has no folder."""
+    run = shutil.copytree(finished, tmp_path / "a")
+    told = [line for line in (run / "lineage.jsonl").read_text().splitlines(True) if '"member": 2,' not in line]
+    (run / "lineage.jsonl").write_text("".join(told))
+    shutil.rmtree(run / "members" / "member_02")
+    if is_there:
+        (run / "members" / "member_02").mkdir()
+    code, out, _ = trained("--resume", str(run), "--set", "stop.progress=1600")
+    assert code == 0
+    assert generations(run)[2] == ([1, 2, 3, 4] if is_there else [3, 4])
+    assert ("member_02: new" in out) != is_there
+
+
 def one_line(result: tuple[int, str, str]) -> str:
     code, _, err = result
     assert code == 2
