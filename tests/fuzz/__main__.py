@@ -1,17 +1,21 @@
 """The long forms: `python -m tests.fuzz policies --count 100000`, `… configs --count 50000`, each with its seed.
 
 The seed is drawn and printed; a seed that fails is worth a test of its own. With `atheris` installed,
-`python -m tests.fuzz atheris` lets it look for bytes on its own, until Ctrl-C.
+`python -m tests.fuzz atheris` lets it look for bytes on its own, guided by what they reach, until it has run `--count`
+files; it begins with a sound one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 FORMS: dict[str, tuple[str, ...]] = {"policies": ("byte", "structural"), "configs": ("generated", "text")}
 
@@ -23,7 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     arguments = parser.parse_args()
     if arguments.what == "atheris":
-        return with_atheris()
+        return with_atheris(arguments.count)
     seed = random.SystemRandom().randrange(2**32) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     print(f"{'mutants':<14}{'number':>10}{'seconds':>10}   what became of them")
@@ -52,17 +56,29 @@ def mutants(what: str) -> tuple[Callable[[int, int], Counter[str]], ...]:
     return generated, texts
 
 
-def with_atheris() -> int:
+def with_atheris(count: int) -> int:
     try:
         import atheris  # type: ignore[import-not-found]
     except ImportError:
-        print("error: atheris is not installed")
+        print("error: atheris is not installed: pip install atheris")
         return 2
-    from tests.fuzz.policies import outcome
+    with atheris.instrument_imports(include=["marl_pbt", "agents.ppo"]):
+        from marl_pbt.snapshot import encode
+        from tests.fuzz.policies import outcome, sound_policy, with_text
 
-    atheris.instrument_all()
-    atheris.Setup(sys.argv[:1], outcome)
-    atheris.Fuzz()
+    sound = sound_policy()
+    tensors, card = dict(sound.tensors), json.dumps({"schema": 1, **sound.metadata})
+
+    def one(data: bytes) -> None:
+        """As a file, and as a card in a file whose hash fits: by chance no hash ever would."""
+        outcome(data)
+        outcome(with_text(data.decode(errors="replace"), tensors, {}))
+
+    with tempfile.TemporaryDirectory() as corpus:
+        (Path(corpus) / "file").write_bytes(encode(sound))
+        (Path(corpus) / "card").write_text(card)
+        atheris.Setup([sys.argv[0], f"-runs={count}", "-max_len=16384", corpus], one)
+        atheris.Fuzz()  # which ends the process
     return 0
 
 

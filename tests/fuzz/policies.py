@@ -195,7 +195,11 @@ def rebuilt(card: dict, tensors: dict[str, np.ndarray], changes: dict[str, objec
         tensors: By name.
         changes: Of the header: whole entries, or some of an entry's keys.
     """
-    text = json.dumps({"schema": 1, **card})
+    return with_text(json.dumps({"schema": 1, **card}), tensors, changes)
+
+
+def with_text(text: str, tensors: dict[str, np.ndarray], changes: dict[str, object]) -> bytes:
+    """The same with a card that need not be JSON."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         digest.update(f"\0{name}\0{tensors[name].dtype.str}\0{tensors[name].shape}\0".encode("utf-8", "surrogatepass"))
