@@ -1,4 +1,5 @@
-"""The long forms: `python -m tests.chaos workers --kills 1000`, `… runs --ends 300`, `… crowd --kills 200`, `… hangs`.
+"""The long forms: `python -m tests.chaos workers --kills 1000`, `… runs --ends 300`, `… crowd --kills 200`, `… hangs`,
+`… soak --minutes 60`.
 
 The seed is drawn and printed; a seed that fails is worth a test of its own. One line per round, a summary at the end,
 exit code 1 when a round went wrong; its folder is kept then.
@@ -19,6 +20,7 @@ from pathlib import Path
 from tests.chaos.crowd_kills import run_with_a_crowd
 from tests.chaos.hangs import run_with_hangs
 from tests.chaos.outcome import Outcome
+from tests.chaos.soak import run_for_long
 from tests.chaos.tree_kills import run_with_resumes
 from tests.chaos.worker_kills import run_with_kills
 
@@ -32,7 +34,7 @@ def main() -> int:
     rng, outcomes, began = random.Random(seed), [], time.monotonic()
     left = arguments.number
     while left > 0:
-        number = min(left, KILLS_PER_RUN)
+        number = left if arguments.kind == "soak" else min(left, KILLS_PER_RUN)
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
         outcome = ROUNDS[arguments.kind](folder, number, rng.randrange(2**32))
         outcomes.append(outcome)
@@ -50,6 +52,7 @@ ROUNDS: dict[str, Callable[[Path, int, int], Outcome]] = {
     "runs": lambda folder, number, seed: run_with_resumes(folder, number, seed, ready_points=2 * number),
     "crowd": run_with_a_crowd,
     "hangs": run_with_hangs,
+    "soak": run_for_long,
 }
 
 
@@ -62,8 +65,9 @@ def parse() -> argparse.Namespace:
     runs = kinds.add_parser("runs", help="the whole run is ended by signals 9, 15, 2, 1 and resumed")
     crowd = kinds.add_parser("crowd", help="workers of a run of four are killed at any moment")
     hangs = kinds.add_parser("hangs", help="a worker hangs: asleep, busy, holding Python's lock, stopped by a signal")
-    for each, default in ((workers, 1000), (runs, 300), (crowd, 1000), (hangs, 80)):
-        each.add_argument("--number", "--kills", "--ends", "--hangs", type=int, default=default)
+    soak = kinds.add_parser("soak", help="a run of an hour whose workers die now and then: nothing it holds may grow")
+    for each, default in ((workers, 1000), (runs, 300), (crowd, 1000), (hangs, 80), (soak, 60)):
+        each.add_argument("--number", "--kills", "--ends", "--hangs", "--minutes", type=int, default=default)
         each.add_argument("--seed", type=int, default=None)
     return parser.parse_args()
 
@@ -75,7 +79,7 @@ def summary(kind: str, outcomes: list[Outcome], seconds: float) -> str:
     rows = {
         "kills, ends or hangs that happened": str(sum(outcome.kills for outcome in outcomes)),
         "rounds, sound": f"{len(outcomes)}, {sum(outcome.is_sound for outcome in outcomes)}",
-        "generations lost or told twice": str(sum(len(outcome.lost) for outcome in outcomes)),
+        "generations lost or told twice, and other faults": str(sum(len(outcome.lost) for outcome in outcomes)),
         "files that differ from an undisturbed run's": str(sum(len(outcome.differing) for outcome in outcomes)),
         "from a death to a fresh worker, median": again,
         "minutes": f"{seconds / 60:.1f}",

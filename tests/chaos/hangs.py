@@ -18,7 +18,7 @@ POINTS = {"env": (120, 300), "update": (30, 75)}
 """Where, and at the how many-th time since it began: after at least one ready point of each of its two members."""
 MEMBERS, INTERVAL, TIMEOUT_S = 4, 400, 1.0
 READY_POINTS_PER_HANG = 5
-_HUNG = re.compile(r"WARNING .*worker_0 (?:hung|stopped by a signal) in \S+ for")
+_HUNG = re.compile(r"WARNING .*worker_0 (?:hung|stopped by a signal) in .+ for \d+ s \(.*; stacks:")
 
 
 def hangs(number: int, seed: int) -> str:
