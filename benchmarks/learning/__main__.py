@@ -25,7 +25,7 @@ beside tell what they cost. A control that starts low must stay low: how much of
 
 Results are appended to a file, one line per run. Interrupted, the same command goes on; other arms and more seeds may
 be added later. A run of eight members and 5 million agent steps each takes about 2 min 15 s on two cores, 20 s of it
-scoring; all arms and settings with five seeds are 90 runs, three and a half hours.
+scoring; all arms and settings with five seeds are 95 runs, four hours.
 """
 
 from __future__ import annotations

@@ -99,6 +99,12 @@ ARMS = {
         ("pbt.control=exploit_only",),
         is_control=True,
     ),
+    "explore_only": Arm(
+        "explore only",
+        "Values move as with PBT, at the same ready points, and nobody copies anybody.",
+        ("pbt.control=explore_only",),
+        is_control=True,
+    ),
     "random_search": Arm(
         "random search",
         "Members start from the same draws, keep them, and copy nobody.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which everybody can tell apart, and between them shades for the shares that cross-play takes.
 _PALETTE = (
     *("#D55E00", "#0072B2", "#882255", "#AA6699", "#44AAAA", "#223388"),
-    *("#009E73", "#CC79A7", "#000000", "#56B4E9", "#999999"),
+    *("#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#999999"),
 )
 COLOURS = dict(zip(ARMS, _PALETTE, strict=True))
 MARKERS: dict[Who, str] = {"best": "o", "leader": "D", "mean": "s"}
