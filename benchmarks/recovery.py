@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.population import REPOSITORY, children
 
-_ENDED = re.compile(r"^(\S+ \S+) WARNING .*worker_(\d+) (?:ended|hung|was killed|died|is gone)")
+_ENDED = re.compile(r"^(\S+ \S+) WARNING .*worker_(\d+) (?:ended|hung|stopped by a signal|was killed|died|is gone)")
 _UP = re.compile(r"^(\S+ \S+) INFO .*worker_(\d+) is up")
 OVERRIDES = ("workers=2", "learner.settings.steps=20000", "stop.progress=1000000")
 """Of configs/toy.yaml: updates that take a moment, without an end in sight."""

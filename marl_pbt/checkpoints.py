@@ -126,6 +126,15 @@ class MemberCheckpoints:
             raise unread
         return None
 
+    def check_readable(self) -> None:
+        """See that all files of checkpoints can be read, whatever is in them.
+
+        Raises:
+            OSError: One cannot.
+        """
+        for _, _, path in self._files():
+            path.read_bytes()
+
     def whole(self) -> Iterator[Snapshot]:
         """The checkpoints that are whole, newest first, for others to look at: nothing is moved, nothing said."""
         for generation, _, path in self._files()[::-1]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from marl_pbt.figures import duration, short_count
+from marl_pbt.outlet import Outlet, takes
 from marl_pbt.status import RunDescription, RunStatus
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REDRAW_INTERVAL_S = 1.0
+PATIENCE_S = 5.0
+"""At the end, with a reader who has not read everything."""
 
 
 class Console(Protocol):
@@ -67,7 +69,7 @@ class PlainConsole:
         self._interval_s = interval_s
         self._shown_at = float("-inf")
         self._waiting: RunStatus | None = None
-        self._lock = threading.Lock()
+        self._outlet = Outlet(stream, self._write)
 
     def update(self, status: RunStatus, now: float) -> None:
         """Write a line when the last one is `interval_s` old."""
@@ -80,15 +82,18 @@ class PlainConsole:
 
     def say(self, line: str) -> None:
         """Write the line."""
-        with self._lock:
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+        self._outlet.say(line)
 
     def close(self) -> None:
         """Write the last status, if it has not been."""
         if self._waiting is not None:
             self.say(status_line(self._description, self._waiting))
             self._waiting = None
+        self._outlet.close(PATIENCE_S)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
 
 
 class LiveConsole:
@@ -106,26 +111,31 @@ class LiveConsole:
         self._screen = screen
         self._status: RunStatus | None = None
         self._drawn_at = float("-inf")
+        self._outlet = Outlet(screen.file, self._print, is_whole=True)
         # No thread of its own: the supervisor draws, from its loop.
         self._live: Live = Live(console=screen, auto_refresh=False, vertical_overflow="crop")
 
     def update(self, status: RunStatus, now: float) -> None:
         """Draw, at most once a second: a drawing takes some 10 ms that the workers could use."""
         self._status = status
-        if now - self._drawn_at < REDRAW_INTERVAL_S:
+        if now - self._drawn_at < REDRAW_INTERVAL_S or not takes(self._screen.file):
             return
         self._drawn_at = now
         self._draw()
 
     def say(self, line: str) -> None:
         """Print the line above the table."""
-        self._screen.print(line, markup=False, soft_wrap=True)
+        self._outlet.say(line)
 
     def close(self) -> None:
         """Draw the last status and leave it standing, the cursor below it."""
+        self._outlet.close(PATIENCE_S)
         if self._live.is_started:
             self._draw()
             self._live.stop()
+
+    def _print(self, line: str) -> None:
+        self._screen.print(line, markup=False, soft_wrap=True)
 
     def _draw(self) -> None:
         from marl_pbt.console_table import Screen, draw

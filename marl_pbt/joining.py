@@ -41,7 +41,7 @@ def join(member: Member) -> Snapshot | None:
 
     Returns:
         Its first checkpoint, on the disk if the disk would have it; None where there is nobody to copy, for a member
-        that is new.
+        that is new, or whose checkpoints were never written.
 
     Raises:
         CheckpointError: The member has lost its checkpoints, and there is nobody to copy.
@@ -61,9 +61,11 @@ def join(member: Member) -> Snapshot | None:
         else:
             logger.info("%s joins as a copy of %s", name, whose)
         return write_checkpoint(member) or checkpoint_of(member)
-    if is_lost:
+    if member.place.checkpoints.is_lost:
         folder = member.place.checkpoints.folder
         raise CheckpointError(f"none of its checkpoints in {folder} is whole, and there is no other member's to copy")
+    if is_lost:  # only the board knows of it: the disk has not taken anybody's yet
+        logger.warning("%s: no checkpoint was written, neither its own nor another member's; it begins anew", name)
     return None
 
 

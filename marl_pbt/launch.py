@@ -83,8 +83,6 @@ class Launch:
         _check_room(run, plan)
         run.create()
         with _locked(run):
-            with _its_disk(run):
-                run.make_members(plan.population)
             return self._train(run, loaded, plan, None)
 
     def _go_on(self, run: RunDirectory) -> int:
@@ -136,7 +134,7 @@ class Launch:
         from marl_pbt.supervision.supervisor import Supervisor
 
         write_durably(run.config, config_to_yaml(loaded.config).encode())
-        write_provenance(run, self.command)
+        write_provenance(run, self.command, plan.population)
         records = Records(run, plan, None if resumption is None else resumption.steps)
         opened.callback(records.close)
         log = opened.enter_context(contextlib.closing(open_run_log(run.log, records.say)))

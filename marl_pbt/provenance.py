@@ -28,8 +28,15 @@ PACKAGES = (
 )
 
 
-def write_provenance(run: RunDirectory, command: Sequence[str]) -> None:
-    """Append the command line; replace the versions by those that compute from now on."""
+def write_provenance(run: RunDirectory, command: Sequence[str], population: int) -> None:
+    """Append the command line; replace the versions by those that compute from now on.
+
+    Args:
+        run: Whose.
+        command: Line, as it was typed.
+        population: Members that the run has from now on; how many it had at first is kept.
+    """
+    first = population_at_first(run)
     line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}  {shlex.join(command)}\n"
     with open_to_append(run.command) as file:
         append(file, bytearray(line.encode("utf-8", errors="backslashreplace")))
@@ -38,8 +45,18 @@ def write_provenance(run: RunDirectory, command: Sequence[str]) -> None:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git_state(Path(__file__).parent),
+        "population_at_first": population if first is None else first,
     }
     write_durably(run.versions, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def population_at_first(run: RunDirectory) -> int | None:
+    """How many members the run began with; those of higher numbers joined it. None where nobody has written it down."""
+    try:
+        found = json.loads(run.versions.read_bytes())["population_at_first"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if type(found) is int else None
 
 
 def _version(package: str) -> str | None:

@@ -13,6 +13,7 @@ from marl_pbt.durable import make_folder, move_durably
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.plan import RunPlan
 from marl_pbt.protocols import UserError
+from marl_pbt.provenance import population_at_first
 from marl_pbt.run_directory import RunDirectory, member_name
 from marl_pbt.worker import LearnerSource
 
@@ -38,9 +39,10 @@ def survey(run: RunDirectory, plan: RunPlan) -> Resumption:
     """See where every member of the run to come stands; nothing is touched.
 
     Raises:
-        UserError: Members have lost their checkpoints, and there is none to copy.
+        UserError: A member's checkpoints cannot be read now, which says nothing about them; or members have lost
+            theirs, and there is none to copy.
     """
-    found, told = Resumption(), _ready_points(run)
+    found, told, first = Resumption(), _ready_points(run), population_at_first(run)
     has_come_far, lost = False, []
     for member in range(plan.population):
         folder = _folder_of(run, member)
@@ -50,10 +52,11 @@ def survey(run: RunDirectory, plan: RunPlan) -> Resumption:
             found.steps[member] = int(newest.metadata["clocks"]["agent_steps"])
             has_come_far |= newest.metadata["generation"] > 0
             continue
+        _check_readable(checkpoints)
         found.steps[member] = told.get(member, 0)
         if told.get(member) or any(folder.glob("*.safetensors")) or any(folder.glob(f"*{DAMAGED_SUFFIX}")):
             lost.append(member)
-        elif member not in told and not folder.is_dir():  # a folder: it was there from the start, and has told nothing
+        elif member not in told and (first is None or member >= first):  # else it had not begun yet, and begins
             found.joining.add(member)
     if lost and not has_come_far:
         names = ", ".join(str(_folder_of(run, member)) for member in lost)
@@ -123,6 +126,14 @@ def missing_bytes(run: RunDirectory, plan: RunPlan) -> int:
     each = files * sum(plan.description.snapshot_bytes.values())
     there = (_bytes_of(_folder_of(run, member)) for member in range(plan.population))
     return sum(max(each - size, 0) for size in there)
+
+
+def _check_readable(checkpoints: MemberCheckpoints) -> None:
+    try:
+        checkpoints.check_readable()
+    except OSError as fault:
+        where, cure = fault.filename or checkpoints.folder, "mend that, or delete the file: then another one is taken"
+        raise UserError(f"{where}: cannot be read ({fault.strerror}); {cure}") from None
 
 
 def _tell_of_members(found: Resumption, lost: list[int], can_join: bool) -> None:

@@ -30,6 +30,8 @@ if sys.platform != "win32":
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """Of runs and species: what becomes part of a path, and must lead nowhere else."""
 NAME_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ - without a leading dot"
+GLANCE_S = 0.1
+"""Whoever looks whether a run is held holds its lock himself for a moment: to go on with it takes a second try."""
 _HOLDER = re.compile(r"pid (\d+) ")
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -99,15 +101,6 @@ class RunDirectory:
         except OSError as fault:
             raise UserError(f"{self.root}: cannot be written ({fault.strerror})") from None
 
-    def make_members(self, population: int) -> None:
-        """Make the folders of the members that a run begins with; others join it later, and are known by having none.
-
-        Raises:
-            OSError: They cannot be made.
-        """
-        for member in range(population):
-            make_folder(self.member(member))
-
     def open_existing(self) -> None:
         """Check that this is a run that can be gone on from.
 
@@ -128,7 +121,7 @@ class RunDirectory:
             UserError: Another process holds it; or the folder cannot be written.
         """
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=GLANCE_S, poll_interval=GLANCE_S / 10, blocking=True)
         except filelock.Timeout:
             holder = self._holder.read_text().strip() if self._holder.is_file() else "another process"
             raise UserError(f"{self.root}: in use by {holder}; wait for it, or stop it first") from None

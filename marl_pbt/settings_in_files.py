@@ -12,6 +12,9 @@ from marl_pbt.protocols import UserError
 from marl_pbt.shared_board import METADATA_BYTES
 from marl_pbt.snapshot import Snapshot, SnapshotError, encode, header_bytes
 
+MOST_BYTES = METADATA_BYTES // 2
+"""Of what has room on the board; the rest is for names and shapes of tensors, clocks, values and the score."""
+
 
 def check_card(loaded: LoadedConfig, card: Mapping[str, Any]) -> None:
     """See that what every policy's file says of a species can be written and read again.
@@ -46,7 +49,7 @@ def _fault(card: Mapping[str, Any]) -> str | None:
     except (SnapshotError, ValueError, TypeError) as fault:
         return printable(str(fault))
     has = header_bytes(data)
-    return None if has <= METADATA_BYTES else f"metadata must have at most {METADATA_BYTES} bytes, has {has}"
+    return None if has <= MOST_BYTES else f"metadata must have at most {MOST_BYTES} bytes, has {has}"
 
 
 def _refusal(key: str, fault: str) -> UserError:

@@ -17,6 +17,7 @@ from marl_pbt.snapshot import Snapshot, encode
 Told: TypeAlias = tuple[str, str, str]
 """Where, what is wrong, what to do."""
 COMPLETE = "resume completes it from the checkpoints, as far as they tell; ancestries that lead through it end there"
+COPIED = "resume begins it anew, as a copy of another member's"
 SUSPECT = "do not rely on ancestries that lead through it"
 
 
@@ -119,7 +120,9 @@ def _of_life(who: str, line: Sequence[LineageEvent]) -> Iterator[Told]:
 
 def _beside_checkpoints(who: str, line: Sequence[LineageEvent], newest: int) -> Iterator[Told]:
     told = max(event.generation for event in line)
-    if newest < told:
+    if newest == 0 < told:
+        yield who, f"generation {told} is told, there is no whole checkpoint", COPIED
+    elif newest < told:
         cure = "resume goes on from there, and takes back what is told of later ones"
         yield who, f"generation {told} is told, its newest whole checkpoint is of {newest}", cure
     elif newest > told:

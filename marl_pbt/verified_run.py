@@ -126,7 +126,7 @@ def _check_member(report: Report, folder: Path, published: Published) -> None:
         if name is not None and snapshot is not None:
             whole += 1
             published.add(snapshot, is_of_ready_point=name[2] is None)
-    if not whole and any(folder.iterdir()):  # else it has not begun; or the lineage tells of ready points, see there
+    if not whole:
         cure = "resume begins it anew: as a copy of another member's, if there was a ready point"
         report.find(folder, "no whole checkpoint", cure)
 

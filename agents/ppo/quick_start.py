@@ -9,7 +9,7 @@ import torch
 
 @functools.cache
 def spare_compiler() -> None:
-    """Let torch make optimizers without importing its compiler, a third of the time that a worker takes to start.
+    """Let torch make optimizers without importing its compiler, nearly as slow as all other imports together.
 
     The methods of `torch.optim.Optimizer` import it the first time they are called, only to be left out of what it
     compiles, and remember with the function what came of that: here, the function as it is. A torch that goes about it

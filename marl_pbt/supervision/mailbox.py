@@ -15,6 +15,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from marl_pbt.config.faults import printable
+
+MAX_FAULT = 300
 _BLOCK = 1 << 18
 _HEADER = struct.Struct("!i")
 _LONG_HEADER = struct.Struct("!Q")
@@ -103,4 +106,4 @@ def _read(message: bytes) -> Any:
     try:
         return ForkingPickler.loads(message)
     except Exception as fault:
-        return Unreadable(f"{type(fault).__name__}: {fault}")
+        return Unreadable(printable(f"{type(fault).__name__}: {fault}")[:MAX_FAULT])

@@ -90,7 +90,7 @@ class TroubleBook:
     def not_started(self, post: Post, fault: str) -> None:
         """No worker could be started: counted as the death of one that had trained nobody yet."""
         self._count(post.troubles, "death", post)
-        logger.warning("worker_%d could not be started: %s; tried again later", post.index, fault)
+        logger.warning("worker_%d could not be started: %s", post.index, fault)
         for member in post.unsettled(self._state):
             member.fault = f"its worker could not be started: {fault}"
 

@@ -22,6 +22,6 @@ print("torch._dynamo" in sys.modules)
 
 
 def test_a_learner_is_built_trained_kept_and_restored_without_torchs_compiler() -> None:
-    """Its import takes as long as all others of a worker together; a new torch may bring it back."""
+    """A new torch may bring it back: benchmarks/RESULTS.md says what it costs."""
     told = subprocess.run([sys.executable, "-c", UPDATE], cwd=REPOSITORY, stdout=subprocess.PIPE, check=True, text=True)
     assert told.stdout == "False\n"

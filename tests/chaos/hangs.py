@@ -49,5 +49,5 @@ def run_with_hangs(folder: Path, number: int, seed: int) -> Outcome:
     wanted = [(member, at) for member in range(MEMBERS) for at in range(1, ready_points + 1)]
     lost = [] if sorted(told) == wanted else [f"{len(told)} ready points told, {len(wanted)} wanted"]
     noticed = len(_HUNG.findall((run / "log.txt").read_text()))
-    lost += [] if noticed >= happened else [f"{happened} hangs, {noticed} noticed"]
+    lost += [] if noticed >= happened == number else [f"{number} hangs wanted, {happened} happened, {noticed} noticed"]
     return Outcome(seed, happened, code, lost, [], told_recoveries(run), out + err)

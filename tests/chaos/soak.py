@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.population import private_mib
 from tests.chaos.outcome import Outcome
 from tests.chaos.population import config_of
-from tests.marl_pbt.command import Command, train
+from tests.marl_pbt.command import Command, count_ready, train
 
 WORKERS = 2
 UPDATE_S = 0.2
@@ -28,6 +30,8 @@ MIB_MORE = 10.0
 class Look:
     """At the supervisor and its session, at one moment."""
 
+    at_s: float
+    ready_points: int
     mib: float
     handles: int
     threads: int
@@ -40,39 +44,51 @@ def run_for_long(folder: Path, minutes: int, seed: int) -> Outcome:
     config = config_of(folder, ready_points=10**6, workers=WORKERS, update_seconds=UPDATE_S)
     with train(str(config), "--runs-dir", str(folder), "--name", "disturbed") as command:
         command.wait_until(lambda: len(command.workers) == WORKERS)
-        end = time.monotonic() + 60.0 * minutes
+        began = time.monotonic()
+        end = began + 60.0 * minutes
         next_kill, looks = time.monotonic() + rng.uniform(*SECONDS_BETWEEN), []
         while time.monotonic() < end and command.process.poll() is None:
             time.sleep(LOOK_EVERY_S)
-            if time.monotonic() >= next_kill and command.workers:
-                os.kill(rng.choice(command.workers), signal.SIGKILL)
-                kills, next_kill = kills + 1, time.monotonic() + rng.uniform(*SECONDS_BETWEEN)
-            elif len(command.workers) == WORKERS:
-                looks.append(look(command))
+            workers = command.workers
+            if time.monotonic() >= next_kill and workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rng.choice(workers), signal.SIGKILL)
+                    kills, next_kill = kills + 1, time.monotonic() + rng.uniform(*SECONDS_BETWEEN)
+            elif len(workers) == WORKERS:
+                looks.append(look(command, folder / "disturbed", began))
         command.process.terminate()
         code, out, err = command.finish()
         command.assert_nothing_is_left()
-    first, last = looks[: len(looks) // 4], looks[-(len(looks) // 4) :]
-    grown = list(growth(first, last))
-    told = f"first quarter at most {most(first)}, last quarter at most {most(last)}"
-    print(f"{len(looks)} looks: {told}", flush=True)
+    quarters = [
+        [each for each in looks if quarter <= 4 * each.at_s / (60.0 * minutes) < quarter + 1] for quarter in range(4)
+    ]
+    if not all(quarters):
+        grown = [f"looks per quarter: {[len(each) for each in quarters]}"]
+    else:
+        grown = list(growth(quarters))
+        print(
+            f"{len(looks)} looks; at most, by quarters: {'; '.join(str(most(each)) for each in quarters)}", flush=True
+        )
     return Outcome(seed, kills, 0 if code == 128 + signal.SIGTERM else code or 1, grown, said=out + err)
 
 
-def look(command: Command) -> Look:
+def look(command: Command, run: Path, began: float) -> Look:
     pid = command.process.pid
     count = [len(list(Path(f"/proc/{pid}/{name}").iterdir())) for name in ("fd", "task")]
-    return Look(private_mib(pid), *count, len(command.session()))
+    return Look(time.monotonic() - began, count_ready(run), private_mib(pid), *count, len(command.session()))
 
 
 def most(looks: list[Look]) -> Look:
-    figures = zip(*((each.mib, each.handles, each.threads, each.processes) for each in looks), strict=True)
-    return Look(*map(max, figures))
+    return Look(*map(max, zip(*map(astuple, looks), strict=True)))
 
 
-def growth(first: list[Look], last: list[Look]) -> Iterator[str]:
+def growth(quarters: list[list[Look]]) -> Iterator[str]:
     """What has grown, in words; a worker that comes up just now has a handle and a thread more for a moment."""
-    before, after = most(first), most(last)
+    last = quarters[-1]
+    before, after = most(quarters[0]), most(last)
+    passed = [most(each).ready_points for each in quarters]
+    if not all(later > earlier for earlier, later in pairwise(passed)):
+        yield f"ready points by quarters: {passed}"
     if after.mib > before.mib + MIB_MORE:
         yield f"memory of the supervisor: {before.mib:.0f} to {after.mib:.0f} MiB"
     for name in ("handles", "threads", "processes"):

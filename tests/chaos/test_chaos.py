@@ -3,6 +3,7 @@
 import pytest
 
 from tests.chaos.crowd_kills import run_with_a_crowd
+from tests.chaos.hangs import run_with_hangs
 from tests.chaos.tree_kills import run_with_resumes
 from tests.chaos.worker_kills import run_with_kills
 
@@ -29,3 +30,8 @@ def test_a_run_ended_twenty_times_by_any_signal_and_resumed_leaves_the_bytes_of_
 @pytest.mark.chaos
 def test_four_workers_killed_at_any_moment_lose_no_ready_point(tmp_path):
     assert_sound(run_with_a_crowd(tmp_path, 12, seed=3), least_kills=6)
+
+
+@pytest.mark.chaos
+def test_a_worker_that_hangs_in_every_way_is_noticed_each_time_and_loses_no_ready_point(tmp_path):
+    assert_sound(run_with_hangs(tmp_path, 4, seed=4), least_kills=4)

@@ -185,3 +185,12 @@ def test_a_member_whose_checkpoints_cannot_be_read_just_now_does_not_begin_at_al
         with pytest.raises(OSError, match="Stale file handle"):
             start_again(population, 1)
     assert state_bytes(start_again(population, 1)) == state_bytes(population[1])
+
+
+def test_where_only_the_board_knows_of_a_member_it_begins_anew_and_says_so(tmp_path, monkeypatch, caplog):
+    """In synchronous mode it shows its scores even where the disk takes no checkpoint, of nobody's."""
+    for module in ("member", "joining"):
+        monkeypatch.setattr(f"marl_pbt.{module}.has_lost_all", lambda member: True)
+    sitting = Sitting(tmp_path, 2)
+    assert [member.generation for member in sitting.population.members] == [0, 0]
+    assert "member_01: no checkpoint was written, neither its own nor another member's; it begins anew" in caplog.text

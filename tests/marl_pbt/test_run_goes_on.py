@@ -1,6 +1,7 @@
 """Runs whose disk, folder or reader goes away, and runs that are gone on with by other means: with real workers."""
 
 import contextlib
+import fcntl
 import re
 import shutil
 import subprocess
@@ -113,6 +114,18 @@ def test_a_folder_deleted_under_a_run_ends_it_cleanly_and_nothing_is_made_anew(t
     assert (code, err) == (74, "")
     assert f"{run}: was deleted or replaced while the run was on; it ends here" in out
     assert not run.exists()
+
+
+def test_a_reader_of_standard_output_that_does_not_read_holds_nobody_up(tmp_path):
+    """A pager, a terminal that Ctrl-S has stopped: what it is late for it reads, or does not."""
+    run, most = tmp_path / "a", 4096
+    with train(str(toy_config(tmp_path, stop=24_000)), "--runs-dir", str(tmp_path), "--name", "a") as command:
+        assert fcntl.fcntl(command.process.stdout, fcntl.F_SETPIPE_SZ, most) == most
+        command.wait_until(lambda: ready(run) >= 2 * 4 * 60)  # all of them, told by the supervisor
+        code, out, _ = command.finish()
+    assert code == 0
+    assert len(out) > 2 * most
+    assert "train on: python -m marl_pbt.train --resume" in out
 
 
 def test_a_reader_of_standard_output_that_is_gone_ends_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """What keeps a run from being begun or gone on with is told at once, and nothing has been touched."""
 
 import hashlib
+import re
 import subprocess
 import time
 
@@ -151,3 +152,13 @@ def test_without_any_whole_checkpoint_a_resume_is_refused_and_names_the_members(
     assert all(f"member_0{member}" in line for member in range(4))
     assert "no whole checkpoint is left" in line
     assert content(copy) == before
+
+
+def test_checkpoints_that_cannot_be_read_just_now_are_not_lost_and_the_resume_waits_for_that(run, tmp_path):
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(run), str(copy)], check=True)
+    for path in copy.glob("members/member_02/*.safetensors"):
+        path.rename(path.with_suffix(".elsewhere"))
+        path.mkdir()  # root may read everything but a folder
+    (line,), _ = refused("--resume", str(copy), "--set=stop.progress=1600")
+    assert re.search(r"member_02/\d{6}\.safetensors: cannot be read \(Is a directory\); mend that", line)

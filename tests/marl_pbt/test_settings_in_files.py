@@ -44,7 +44,7 @@ def nested(depth):
         ("\x1b[2J", r"strings must be printable and of at most 4096 characters, got '\x1b[2J'"),
         ("#" * 5000, f"strings must be printable and of at most 4096 characters, got '{'#' * 40}'"),
         ({"a\nb": 1}, r"strings must be printable and of at most 4096 characters, got 'a\nb'"),
-        (["#" * 4000] * 20, "metadata must have at most 65536 bytes, has "),
+        (["#" * 4000] * 20, "metadata must have at most 32768 bytes, has "),
     ],
 )
 def test_settings_that_no_policys_file_could_hold_are_refused_before_the_run_with_their_key(tmp_path, ground, told):

@@ -146,21 +146,36 @@ def test_without_pictures_the_tables_are_written_all_the_same(finished: Path) ->
     assert list(finished.glob("*.png")) == []
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_a_member_of_which_nothing_is_told_begins_anew_if_it_was_there_and_joins_if_not(
-    finished: Path, tmp_path: Path, is_there: bool
+def without_a_trace(run: Path, member: int) -> None:
+    """Nothing is told of a member, and nothing left: its worker was the last to come up when the run was killed."""
+    told = (run / "lineage.jsonl").read_text().splitlines(True)
+    (run / "lineage.jsonl").write_text("".join(line for line in told if f'"member": {member},' not in line))
+    shutil.rmtree(run / "members" / f"member_0{member}")
+
+
+def test_a_member_of_the_first_hour_of_which_nothing_is_told_begins_and_does_not_join(
+    finished: Path, tmp_path: Path
 ) -> None:
-    """Its worker may have been the last to come up when the run was killed; one that is new has no folder."""
     run = shutil.copytree(finished, tmp_path / "a")
-    told = [line for line in (run / "lineage.jsonl").read_text().splitlines(True) if '"member": 2,' not in line]
-    (run / "lineage.jsonl").write_text("".join(told))
-    shutil.rmtree(run / "members" / "member_02")
-    if is_there:
-        (run / "members" / "member_02").mkdir()
+    without_a_trace(run, 2)
     code, out, _ = trained("--resume", str(run), "--set", "stop.progress=1600")
     assert code == 0
-    assert generations(run)[2] == ([1, 2, 3, 4] if is_there else [3, 4])
-    assert ("member_02: new" in out) != is_there
+    assert generations(run)[2] == [1, 2, 3, 4]
+    assert "member_02: new" not in out
+
+
+def test_a_member_that_was_to_join_when_its_run_was_killed_joins_once_it_is_resumed(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "a")
+    grown = ("--resume", str(run), "--set", "pbt.population=5", "--set")
+    assert trained(*grown, "stop.progress=1200")[0] == 0
+    without_a_trace(run, 4)
+    (run / "members" / "member_04").mkdir()  # made right before its first checkpoint, which never came
+    code, out, _ = trained("--resume", str(run), "--set", "stop.progress=1600")
+    assert code == 0
+    assert "member_04: new; each begins as a copy of a good one" in out
+    assert generations(run)[4] == [4]
 
 
 def one_line(result: tuple[int, str, str]) -> str:
