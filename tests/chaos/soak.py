@@ -59,16 +59,14 @@ def run_for_long(folder: Path, minutes: int, seed: int) -> Outcome:
         command.process.terminate()
         code, out, err = command.finish()
         command.assert_nothing_is_left()
-    quarters = [
-        [each for each in looks if quarter <= 4 * each.at_s / (60.0 * minutes) < quarter + 1] for quarter in range(4)
-    ]
-    if not all(quarters):
-        grown = [f"looks per quarter: {[len(each) for each in quarters]}"]
-    else:
+    quarters: list[list[Look]] = [[], [], [], []]
+    for each in looks:
+        quarters[min(int(4 * each.at_s / (60.0 * minutes)), 3)].append(each)
+    if all(quarters):
         grown = list(growth(quarters))
-        print(
-            f"{len(looks)} looks; at most, by quarters: {'; '.join(str(most(each)) for each in quarters)}", flush=True
-        )
+        print(f"{len(looks)} looks; the most of each, by quarters:", *map(most, quarters), sep="\n", flush=True)
+    else:
+        grown = [f"looks by quarters: {list(map(len, quarters))}"]
     return Outcome(seed, kills, 0 if code == 128 + signal.SIGTERM else code or 1, grown, said=out + err)
 
 
