@@ -80,11 +80,13 @@ class RunState:
     def take(self, report: MemberUp | UpdateDone | ReadyPassed, now: float) -> None:
         """Note what a report says of its member."""
         member = self.members[report.member]
+        generation = member.generation
         if isinstance(report, UpdateDone):
             self._trained.append((now, report.clocks.agent_steps - member.clocks.agent_steps))
         else:
             member.rows = dict(report.rows)
-        if isinstance(report, ReadyPassed):
+        # A worker may die between a ready point and its telling: then its successor tells.
+        if isinstance(report, ReadyPassed) or member.generation > generation:
             member.troubles.clear()
         if not member.is_settled:
             member.state = "training"

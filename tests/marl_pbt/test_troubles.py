@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from marl_pbt.reports import MemberFailed
+from marl_pbt.protocols import Clocks
+from marl_pbt.reports import MemberFailed, MemberUp
 from marl_pbt.run_state import RunState
+from marl_pbt.standings import BoardRow
 from marl_pbt.supervision.memory_figures import memory_figures, memory_kills
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.trouble_book import TroubleBook
@@ -136,6 +138,18 @@ class TestBook:
         post = Post(0, (2, 3), trained=3)
         book.worker_ended(post, cause_of_end(-signal.SIGSEGV, "", None, 0), stacks="")
         assert [state.members[index].troubles["death"] for index in (2, 3)] == [0, 1]
+
+    def test_a_ready_point_that_a_successor_tells_of_counts_as_one_too(self, book, state):
+        """Found by chaos: workers died between the checkpoint and its telling, six times, at six ready points."""
+        post = Post(0, (5,), trained=5)
+        for generation in range(1, 2 * BUDGET["death"]):
+            book.worker_ended(post, cause_of_end(-signal.SIGKILL, "", None, 0), "")
+            assert book.given_up(post) == []
+            state.take(MemberUp(5, Clocks(), {"fox": BoardRow(5, generation)}, ()), 0.0)
+        for _ in range(BUDGET["death"]):  # and now at one and the same
+            book.worker_ended(post, cause_of_end(-signal.SIGKILL, "", None, 0), "")
+            state.take(MemberUp(5, Clocks(), {"fox": BoardRow(5, generation)}, ()), 0.0)
+        assert book.given_up(post) == [state.members[5]]
 
     def test_workers_that_die_before_they_train_anybody_cost_all_their_members_the_run_in_the_end(self, book):
         post = Post(0, (2, 3))
