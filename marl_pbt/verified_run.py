@@ -10,6 +10,7 @@ from pathlib import Path
 from marl_pbt.checkpoints import DAMAGED_SUFFIX, FILE, check_origin, origin_of
 from marl_pbt.config import load_config
 from marl_pbt.durable import is_left_over
+from marl_pbt.figures import counted
 from marl_pbt.finite import first_not_finite
 from marl_pbt.policy_files import PolicyFileError, read_policies
 from marl_pbt.protocols import UserError
@@ -22,6 +23,13 @@ _ARCHIVED = re.compile(r"(member_\d+)@(\d+)\.safetensors")
 PUT_ASIDE = "resume puts it aside and goes on from the one before, or from another member's"
 REPLACED = "the run replaces it by the next better one; until then name a member: RUN:member_00"
 NOT_MET = "delete it: whoever would meet it passes it over"
+PLURALS = {
+    "config": "configs",
+    "event": "events",
+    "checkpoint": "checkpoints",
+    "best policy": "best policies",
+    "archived policy": "archived policies",
+}
 DELETE = "delete it, nothing reads it"
 
 
@@ -62,8 +70,8 @@ class Report:
     @property
     def summary(self) -> str:
         """One line."""
-        looked_at = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        found = f"{len(self.findings)} findings" if self.findings else "nothing is wrong"
+        looked_at = ", ".join(f"{count} {what if count == 1 else PLURALS[what]}" for what, count in self.counts.items())
+        found = counted(len(self.findings), "finding") if self.findings else "nothing is wrong"
         return f"{self.run.root}{' (it goes on)' if self.is_live else ''}: {looked_at}: {found}"
 
     def find(self, where: object, fault: str, cure: str) -> None:
@@ -89,7 +97,7 @@ def verified(run: RunDirectory) -> Report:
     events, faults = read_events(run.lineage, report.is_live)
     for fault, cure in faults:
         report.find(run.lineage, fault, cure)
-    report.count("events", len(events))
+    report.count("event", len(events))
     published = Published(is_live=report.is_live, has_shown_first=is_synchronous)
     for folder in [*_folders(run.members), *_folders(run.archived)]:
         _check_member(report, folder, published)
@@ -109,7 +117,7 @@ def _check_config(report: Report) -> bool:
         for line in fault.faults:
             report.find(report.run.config, line, "put it right, or fetch it from where the run was started")
         return False
-    report.count("configs")
+    report.count("config")
     return config.pbt.synchronous
 
 
@@ -145,7 +153,7 @@ def _checkpoint(report: Report, path: Path, member: str, generation: int) -> Sna
         if path.exists():  # else a member that trains on has deleted it meanwhile
             report.find(path, _without(path, fault), PUT_ASIDE)
     else:
-        report.count("checkpoints")
+        report.count("checkpoint")
         return snapshot
     return None
 
@@ -153,14 +161,14 @@ def _checkpoint(report: Report, path: Path, member: str, generation: int) -> Sna
 def _check_policies(report: Report) -> None:
     """In `best/` and in the archive."""
     for path in sorted(report.run.best.glob("*.safetensors")):
-        _check_policy(report, path, "best policies", path.stem, None, REPLACED)
+        _check_policy(report, path, "best policy", path.stem, None, REPLACED)
     for folder in _folders(report.run.archive):
         for path in sorted(folder.glob("*.safetensors")):
             name = _ARCHIVED.fullmatch(path.name)
             if name is None:
                 report.find(path, "is not named as a policy of the archive is", DELETE)
             else:
-                _check_policy(report, path, "archived policies", folder.name, f"{name[1]}@{int(name[2])}", NOT_MET)
+                _check_policy(report, path, "archived policy", folder.name, f"{name[1]}@{int(name[2])}", NOT_MET)
 
 
 def _check_policy(report: Report, path: Path, what: str, species: str, origin: str | None, cure: str) -> None:

@@ -75,7 +75,7 @@ def test_a_sound_run_has_no_findings(run, capsys):
     before = looks()
     findings, summary = told(run, capsys)
     assert findings == []
-    assert summary.startswith(f"{run.root}: 1 configs, ")
+    assert summary.startswith(f"{run.root}: 1 config, ")
     assert summary.endswith("2 best policies, 2 archived policies: nothing is wrong")
     assert looks() == before, "it never writes"
     assert cli(["verify", str(run.root)]) == 0
