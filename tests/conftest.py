@@ -58,8 +58,13 @@ def _multiprocessing_files() -> set[Path]:
 
 def _is_used(path: Path) -> bool:
     """Whether a process has it mapped: one of another run on this machine, for none of ours is alive any more."""
+    try:
+        inode = str(path.stat().st_ino)  # semaphores are mapped under the name that they had as they were made
+    except OSError:
+        return False
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):
-            if str(path) in maps.read_text():
+            mapped = (line.split() for line in maps.read_text().splitlines() if str(SHARED_MEMORY) in line)
+            if any(fields[4] == inode for fields in mapped):
                 return True
     return False
