@@ -23,7 +23,7 @@ Place = tuple[int, int]
 """Where a segment of a lineage begins: the member, and its generation after which it began (0 for a founder)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LineageEvent:
     """One row of the lineage store.
 

@@ -23,7 +23,7 @@ LastWord: TypeAlias = "Callable[[dict[str, HyperparameterValue]], Values]"
 """Gets all of a learner's values after they have moved, returns those that it wants."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """One hyperparameter's way through an explore."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from marl_pbt.ancestry import RETRACTING, LineageEvent, standing
 from marl_pbt.durable import append, flush, open_to_append, write_durably
@@ -27,7 +29,7 @@ class LineageStore:
         self._path = path
         if path.is_file():
             _cut_torn_line(path)
-        self.events: list[LineageEvent] = read_lineage(path)
+        self.events = [_slim(event) for event in read_lineage(path)]
         self._newest_matches: dict[tuple[int, str], int] = {}
         self._forget_old_matches(0)
         self._unwritten = bytearray()
@@ -47,7 +49,7 @@ class LineageStore:
                 continue
             new.append(event)
             self._known.add(event.event_id)
-            self.events.append(event)
+            self.events.append(_slim(event))
             # What UTF-8 cannot say (half a surrogate, from a file's name) stands in JSON's own notation.
             self._unwritten += (event.to_line() + "\n").encode("utf-8", errors="backslashreplace")
             self._forget_old_matches(len(self.events) - 1)
@@ -120,3 +122,26 @@ def _cut_torn_line(path: Path) -> None:
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
         write_durably(path, whole)
+
+
+def _slim(event: LineageEvent) -> LineageEvent:
+    """The same, its words shared with those of all other events: a long run has hundreds of thousands of them."""
+    return replace(
+        event,
+        kind=sys.intern(event.kind),
+        policy=sys.intern(event.policy),
+        hyperparameters=_shared(event.hyperparameters),
+        changes={
+            sys.intern(name): replace(change, operation=sys.intern(change.operation))
+            for name, change in event.changes.items()
+        },
+        why=_shared(event.why),
+    )
+
+
+def _shared(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {sys.intern(str(key)): _shared(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_shared, value))
+    return sys.intern(value) if type(value) is str else value

@@ -19,7 +19,7 @@ Stage = Literal["training", "waiting", "done"]
 """What a member does after the ready point that its row tells of; it waits only in synchronous mode."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """`episode_return_mean` with what it stands on.
 
@@ -98,7 +98,7 @@ class ScoreWindow:
         return Score(mean, math.sqrt(variance / count), count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One published version of a member's policy."""
 

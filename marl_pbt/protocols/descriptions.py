@@ -72,7 +72,7 @@ class LearnerDescription:
     hosts_guests: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clocks:
     """How far a member is; each counter only grows.
 
