@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from marl_pbt.figures import duration, short_count
-from marl_pbt.outlet import Outlet, takes
+from marl_pbt.outlet import Outlet, pieces_of, takes
 from marl_pbt.status import RunDescription, RunStatus
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PlainConsole:
 
     def say(self, line: str) -> None:
         """Write the line."""
-        self._outlet.say(line)
+        self._outlet.say(*pieces_of(f"{line}\n"))
 
     def close(self) -> None:
         """Write the last status, if it has not been."""
@@ -111,7 +111,7 @@ class LiveConsole:
         self._screen = screen
         self._status: RunStatus | None = None
         self._drawn_at = float("-inf")
-        self._outlet = Outlet(screen.file, self._print, is_whole=True)
+        self._outlet = Outlet(screen.file, self._print)
         # No thread of its own: the supervisor draws, from its loop.
         self._live: Live = Live(console=screen, auto_refresh=False, vertical_overflow="crop")
 

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from marl_pbt.protocols import Board
 from marl_pbt.run_directory import member_name
 from marl_pbt.standings import BoardRow
+from marl_pbt.vigil import Vigil
 
-MAX_GAP_S = 2.0
-"""From one look to the next no more silence than this is counted: a worker that was stopped, or did something else, has
-not listened meanwhile."""
 logger = logging.getLogger(__name__)
 
 
@@ -63,9 +61,7 @@ class MeetingPoint:
         self._timeout_s = timeout_s
         self._clock = clock
         self._come: dict[int, int] = {}  # how far members had come when last looked at: rows need not be read again
-        self._awaited: dict[int, Sign] = {}
-        self._looked_at = clock()
-        self._silent_s = 0.0
+        self._awaited: Vigil[dict[int, Sign]] = Vigil({}, clock())
         self._left_out: dict[int, Sign] = {}
 
     def must_wait(self, halves: int) -> bool:
@@ -77,16 +73,13 @@ class MeetingPoint:
             if sign is not None and sign.halves < halves and self._left_out.get(member) != sign
         }
         now = self._clock()
-        gap_s, self._looked_at = min(max(now - self._looked_at, 0.0), MAX_GAP_S), now
-        self._silent_s += gap_s
-        if awaited != self._awaited:
-            self._awaited, self._silent_s = awaited, 0.0
-        if awaited and self._silent_s >= self._timeout_s:
+        self._awaited = self._awaited.after(awaited, now)
+        if awaited and self._awaited.silent_s >= self._timeout_s:
             names = ", ".join(member_name(member) for member in awaited)
             logger.warning("%s: no sign of life for %g s; the others go on", names, self._timeout_s)
             self._left_out |= awaited
-            self._awaited = {}
-        return bool(self._awaited)
+            self._awaited = Vigil({}, now)
+        return bool(self._awaited.sight)
 
     def _sign(self, member: int) -> Sign | None:
         """None for those who come no further, because they are done or given up."""

@@ -29,29 +29,27 @@ def takes(stream: IO[str]) -> bool:
 
 
 class Outlet:
-    """Holds lines back while they cannot be written. May be used from any thread.
+    """Holds text back while it cannot be written. May be used from any thread.
 
     Args:
-        stream: Where lines end.
-        write: Writes one of them.
-        is_whole: Give lines to `write` as they are, and not in pieces with their ends.
+        stream: Where it ends.
+        write: Writes a piece of it.
     """
 
-    def __init__(self, stream: IO[str], write: Callable[[str], object], is_whole: bool = False) -> None:
+    def __init__(self, stream: IO[str], write: Callable[[str], object]) -> None:
         self._stream = stream
         self._write = write
-        self._is_whole = is_whole
         self._held: deque[str] = deque(maxlen=MOST_HELD)
         self._lock = threading.Lock()
 
-    def say(self, line: str) -> None:
-        """Write the line behind those that are held, as far as they can be written.
+    def say(self, *pieces: str) -> None:
+        """Write pieces behind those that are held, as far as they can be written.
 
         Raises:
             OSError: The reader is gone.
         """
         with self._lock:
-            self._held.extend([line] if self._is_whole else _pieces(f"{line}\n"))
+            self._held.extend(pieces)
             self._let_out()
 
     def close(self, patience_s: float) -> None:
@@ -72,5 +70,6 @@ class Outlet:
             self._write(self._held.popleft())
 
 
-def _pieces(text: str) -> list[str]:
+def pieces_of(text: str) -> list[str]:
+    """Cut so that a pipe that takes some takes each."""
     return [text[at : at + PIECE] for at in range(0, len(text), PIECE)]

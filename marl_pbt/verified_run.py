@@ -12,7 +12,7 @@ from marl_pbt.config import load_config
 from marl_pbt.durable import is_left_over
 from marl_pbt.figures import counted
 from marl_pbt.finite import first_not_finite
-from marl_pbt.policy_files import PolicyFileError, read_policies
+from marl_pbt.policy_files import PolicyFileError, policies_in, read_policies
 from marl_pbt.protocols import UserError
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.snapshot import MAX_BYTES, Snapshot, SnapshotError, decode
@@ -141,9 +141,10 @@ def _check_member(report: Report, folder: Path, published: Published) -> None:
 
 def _checkpoint(report: Report, path: Path, member: str, generation: int) -> Snapshot | None:
     try:
-        snapshot = decode(read_whole(path, MAX_BYTES))
+        data = read_whole(path, MAX_BYTES)
+        snapshot = decode(data)
         check_origin(snapshot, member, generation)
-        read_policies(path)
+        policies_in(path, data)
         odd = first_not_finite({n: a for n, a in snapshot.tensors.items() if "/policy/" in n or "/optimizer/" in n})
         if odd is not None:
             raise SnapshotError(f"{odd} is not finite")

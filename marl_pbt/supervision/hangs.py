@@ -1,8 +1,4 @@
-"""Who hangs: decided from what workers are in and how long nothing has moved; pure.
-
-Time counts as silence only while the supervisor itself looks. So a machine that slept, or a supervisor that was stopped
-and goes on, finds nobody hanging.
-"""
+"""Who hangs: decided from what workers are in and how long nothing has moved; pure."""
 
 from __future__ import annotations
 
@@ -11,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from marl_pbt.supervision.whereabouts import Sight
+from marl_pbt.vigil import Vigil
 
 Verdict = Literal["well", "stale", "hung"]
-MAX_GAP_S = 2.0
-"""From one look to the next no more than this is counted."""
 LONGER = 5.0
 """How much more patience everything else is given than a step: builds, compilations, updates of large networks, a disk
 in the network. None of these says how far it has come."""
@@ -41,30 +36,9 @@ class Patience:
         is_short = sight.doing == "env.step" and sight.env_steps > 0 and not is_stopped
         return self.step_s if is_short else LONGER * self.step_s
 
-    def verdict(self, vigil: Vigil, is_stopped: bool = False) -> Verdict:
+    def verdict(self, vigil: Vigil[Sight], is_stopped: bool = False) -> Verdict:
         """What to make of a worker's silence."""
         if vigil.silent_s >= self.with_(vigil.sight, is_stopped):
             return "hung"
         is_busy = vigil.sight.doing != "idle" or is_stopped
         return "stale" if is_busy and self.step_s is not None and vigil.silent_s >= self.step_s else "well"
-
-
-@dataclass(frozen=True)
-class Vigil:
-    """What is known of one worker's silence.
-
-    Attributes:
-        sight: As it was last seen.
-        looked_at: When, in monotonic seconds.
-        silent_s: How long it has been just so.
-    """
-
-    sight: Sight
-    looked_at: float
-    silent_s: float = 0.0
-
-    def after(self, sight: Sight, now: float) -> Vigil:
-        """Having looked again."""
-        if sight != self.sight:
-            return Vigil(sight, now)
-        return Vigil(sight, now, self.silent_s + min(max(now - self.looked_at, 0.0), MAX_GAP_S))

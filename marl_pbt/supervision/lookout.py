@@ -7,12 +7,13 @@ import signal
 from dataclasses import dataclass, replace
 
 from marl_pbt.run_state import RunState
-from marl_pbt.supervision.hangs import Patience, Vigil
+from marl_pbt.supervision.hangs import Patience
 from marl_pbt.supervision.leftovers import KILL
 from marl_pbt.supervision.memory_figures import memory_figures
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.trouble_files import TroubleFiles
 from marl_pbt.supervision.worker_process import WorkerProcess
+from marl_pbt.vigil import Vigil
 
 LOOK_EVERY_S = 0.5
 STACKS_S = 0.5

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from marl_pbt.run_directory import member_name
 from marl_pbt.run_state import MemberState, RunState
-from marl_pbt.supervision.hangs import Vigil
 from marl_pbt.supervision.troubles import Kind, MemoryFigures
+from marl_pbt.supervision.whereabouts import Sight
 from marl_pbt.supervision.worker_process import WorkerProcess
+from marl_pbt.vigil import Vigil
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Post:
     troubles: Counter[Kind] = field(default_factory=Counter)
     restart_at: float = 0.0
     tasks: list[str] = field(default_factory=list)
-    vigil: Vigil | None = None
+    vigil: Vigil[Sight] | None = None
     memory: MemoryFigures | None = None
     is_stale: bool = False
     is_stopped: bool = False

@@ -28,6 +28,7 @@ from marl_pbt.supervision.crew import Crew
 from marl_pbt.supervision.hangs import Patience
 from marl_pbt.supervision.lookout import KILL_S, STACKS_S, TERM_S, Lookout
 from marl_pbt.supervision.mailbox import Mailbox
+from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.trouble_files import TroubleFiles
 from marl_pbt.tasks import FilmTask
 from marl_pbt.worker import LearnerSource, WorkerJob
@@ -123,8 +124,8 @@ def test_a_run_whose_worker_cannot_be_started_at_first_goes_on(tmp_path: Path, m
     assert "worker_0 could not be started: [Errno 11] Resource temporarily unavailable" in out
 
 
-def end_by_looking(crew: Crew, folder: Path) -> int | None:
-    """Let its worker hang, and end it as the lookout does, on a clock of its own; the exit code."""
+def stopped(crew: Crew) -> Post:
+    """The post of its worker, which is up, and which a signal has stopped."""
     crew.start_due()
     (post,) = crew.posts
     assert post.worker is not None
@@ -132,6 +133,13 @@ def end_by_looking(crew: Crew, folder: Path) -> int | None:
     while not any(isinstance(report, WorkerUp) for _, report in crew.listen(0.1, [])):
         assert time.monotonic() < deadline
     os.kill(post.worker.pid, signal.SIGSTOP)
+    return post
+
+
+def end_by_looking(crew: Crew, folder: Path) -> int | None:
+    """Let its worker hang, and end it as the lookout does, on a clock of its own; the exit code."""
+    post = stopped(crew)
+    assert post.worker is not None
     lookout = Lookout(RunState(1, 0.0), TroubleFiles(folder / "troubles"), Patience(0.0))
     for now in (0.0, 1.0, 1.0 + STACKS_S + 0.5, 1.0 + STACKS_S + TERM_S + 1.0):
         lookout.look(crew.posts, now)
@@ -231,15 +239,9 @@ def test_a_task_is_not_given_to_a_worker_that_stands_still_where_there_is_anothe
 
 
 def test_a_worker_that_nothing_can_end_is_not_waited_for_by_python_as_it_exits(crew: Crew) -> None:
-    crew.start_due()
-    (post,) = crew.posts
-    assert post.worker is not None
-    deadline = time.monotonic() + 30.0
-    while not any(isinstance(report, WorkerUp) for _, report in crew.listen(0.1, [])):
-        assert time.monotonic() < deadline
-    os.kill(post.worker.pid, signal.SIGSTOP)
+    post = stopped(crew)
     lookout = Lookout(RunState(1, 0.0), TroubleFiles(Path("/nowhere")), Patience(0.0))
-    os.kill(post.worker.pid, signal.SIGSTOP)
+    assert post.worker is not None
     pid = post.worker.pid
     assert pid in {child.pid for child in multiprocessing.active_children()}
     for now in (0.0, 1.0, 2.0, 2.0 + TERM_S + 1.0, 4.0 + TERM_S + KILL_S):

@@ -2,9 +2,10 @@
 
 import math
 
-from marl_pbt.supervision.hangs import LONGER, MAX_GAP_S, Patience, Vigil
+from marl_pbt.supervision.hangs import LONGER, Patience
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.whereabouts import DOINGS, Sight
+from marl_pbt.vigil import MAX_GAP_S, Vigil
 
 PATIENCE = Patience(60.0)
 

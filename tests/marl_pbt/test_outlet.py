@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from marl_pbt.outlet import MOST_HELD, Outlet, takes
+from marl_pbt.outlet import MOST_HELD, Outlet, pieces_of, takes
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_lines_are_held_while_nobody_reads_and_written_in_their_order_once_someb
     reading, stream = pipe
     outlet, lines = outlet_of(stream), [f"{number} {'ö' * 300}" for number in range(100)]
     for line in lines:
-        outlet.say(line)
+        outlet.say(*pieces_of(f"{line}\n"))
     assert not takes(stream)
     found = b""
     while found.count(b"\n") < len(lines):
@@ -44,7 +44,7 @@ def test_lines_are_held_while_nobody_reads_and_written_in_their_order_once_someb
 def test_a_line_longer_than_the_pipe_is_written_in_pieces(pipe):
     reading, stream = pipe
     outlet, line = outlet_of(stream), "𝄞" * 5000
-    outlet.say(line)
+    outlet.say(*pieces_of(f"{line}\n"))
     found = b""
     while not found.endswith(b"\n"):
         found += os.read(reading, 65536)
@@ -56,7 +56,7 @@ def test_of_what_nobody_reads_only_the_newest_is_held_and_the_end_waits_no_longe
     reading, stream = pipe
     outlet = outlet_of(stream)
     for number in range(3 * MOST_HELD):
-        outlet.say(f"line {number} of many")
+        outlet.say(f"line {number} of many\n")
     began = time.monotonic()
     outlet.close(0.1)
     assert 0.1 <= time.monotonic() - began < 5.0
@@ -72,4 +72,4 @@ def test_whoever_writes_to_a_reader_that_is_gone_hears_of_it():
     reading, writing = os.pipe()
     with pytest.raises(BrokenPipeError), os.fdopen(writing, "w") as stream:
         os.close(reading)
-        outlet_of(stream).say("nobody")
+        outlet_of(stream).say("nobody\n")

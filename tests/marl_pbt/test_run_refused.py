@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -142,9 +143,13 @@ def test_a_forced_change_that_does_not_fit_the_checkpoints_is_refused_and_has_ch
     assert content(run) == before
 
 
-def test_without_any_whole_checkpoint_a_resume_is_refused_and_names_the_members(run, tmp_path):
-    copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", str(run), str(copy)], check=True)
+@pytest.fixture
+def copy(run, tmp_path):
+    """Of the run, to be damaged."""
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+def test_without_any_whole_checkpoint_a_resume_is_refused_and_names_the_members(copy):
     for path in copy.glob("members/*/*.safetensors"):
         path.write_bytes(path.read_bytes()[:-3])
     before = content(copy)
@@ -154,9 +159,7 @@ def test_without_any_whole_checkpoint_a_resume_is_refused_and_names_the_members(
     assert content(copy) == before
 
 
-def test_checkpoints_that_cannot_be_read_just_now_are_not_lost_and_the_resume_waits_for_that(run, tmp_path):
-    copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", str(run), str(copy)], check=True)
+def test_checkpoints_that_cannot_be_read_just_now_are_not_lost_and_the_resume_waits_for_that(copy):
     for path in copy.glob("members/member_02/*.safetensors"):
         path.rename(path.with_suffix(".elsewhere"))
         path.mkdir()  # root may read everything but a folder
