@@ -60,7 +60,9 @@ def join(member: Member) -> Snapshot | None:
             logger.warning("%s: none of its checkpoints is whole; it goes on as a copy of %s", name, whose)
         else:
             logger.info("%s joins as a copy of %s", name, whose)
-        return write_checkpoint(member) or checkpoint_of(member)
+        checkpoint = checkpoint_of(member)
+        write_checkpoint(member, checkpoint, member.rows())
+        return checkpoint
     if member.place.checkpoints.is_lost:
         folder = member.place.checkpoints.folder
         raise CheckpointError(f"none of its checkpoints in {folder} is whole, and there is no other member's to copy")

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from marl_pbt.ancestry import LineageEvent
+from marl_pbt.background import Background
 from marl_pbt.checkpoints import MemberCheckpoints
 from marl_pbt.cross_play.at_ready_point import invite_guests, leave_policies, matches_told
 from marl_pbt.cross_play.hall import Hall
@@ -42,6 +45,7 @@ class Place:
         must_stop: True once the supervisor wants everyone to stop; asked after each update.
         hall: Where its policies meet others'; None where training episodes make the scores.
         joins: True for a member that the run had not before: it begins as a copy of a good one.
+        background: Where its ready points are written down while others train; None: at once.
     """
 
     board: Board
@@ -50,6 +54,7 @@ class Place:
     must_stop: Callable[[], bool] = field(default=lambda: False)
     hall: Hall | None = None
     joins: bool = False
+    background: Background | None = None
 
 
 class Member:
@@ -78,6 +83,7 @@ class Member:
         self.rollbacks = 0  # in a row, since the last interval that went well
         self.fault: FloatingPointError | None = None  # why it has to follow a donor at this ready point
         self.beginning: Snapshot | None = None  # of the interval, where the disk has it not
+        self._untold: Future[None] | None = None  # the latest ready point, while it is being written down
 
     @property
     def is_done(self) -> bool:
@@ -103,14 +109,14 @@ class Member:
             restore(self, checkpoint)
             if self.generation and self.clocks != self.clocks_at_ready:  # stopped in mid-interval
                 checkpoint = self.place.checkpoints.read(self.generation)
-            publish(self, checkpoint)
+            publish(self, checkpoint, self.rows())
             left = checkpoint if self.generation or self.clocks == self.clocks_at_ready else None
             policies = {} if left is None else {n: policy_of(left, n) for n in self.learner.species}
         else:
             for name in self.learner.species:
                 self.learner.set_hyperparameters(name, self._initial(name))
             self.events = tuple(self.event("start", name) for name in self.learner.species)
-            publish(self, None)
+            publish(self, None, self.rows())
             policies = {n: Snapshot(self.card(n), self.learner.snapshot(n)) for n in self.learner.species}
         leave_policies(self, policies)
         self.beginning = checkpoint_of(self) if self.generation == 0 or checkpoint is None else None
@@ -119,11 +125,13 @@ class Member:
         """Train for an interval, and pass the ready point at its end.
 
         In synchronous mode it returns where it has to wait for the others, and goes on from there when called again.
+        In the background the ready point is still being written down when it returns, unless it was the last.
 
         Returns:
             False when it was told to stop before the ready point; it has written where it stands.
         """
         self.place.tell(IntervalBegun(self.index))
+        self.wait_until_told()
         if not self.is_waiting:
             if not self._train_one_interval():
                 return False
@@ -131,7 +139,15 @@ class Member:
                 self._show_scores()
                 return True
         self._pass_ready_point()
+        if self.is_done:
+            self.wait_until_told()
         return True
+
+    def wait_until_told(self) -> None:
+        """Wait until the latest ready point is on the disk, published and told; whatever went wrong is raised here."""
+        if self._untold is not None and self.place.background is not None:
+            untold, self._untold = self._untold, None
+            self.place.background.wait(untold)
 
     def _train_one_interval(self) -> bool:
         began = self.generation
@@ -160,7 +176,9 @@ class Member:
     def _show_scores(self) -> None:
         """Let everybody see, and copy, what it has come to; then it waits until all others have shown theirs."""
         self.is_waiting = True
-        publish(self, write_checkpoint(self))
+        checkpoint, rows = checkpoint_of(self), self.rows()
+        is_written = write_checkpoint(self, checkpoint, rows)
+        publish(self, checkpoint if is_written else None, rows)
 
     def _pass_ready_point(self) -> None:
         """Decide, copy, explore; for each species apart, or for all of them as one."""
@@ -179,18 +197,26 @@ class Member:
             raise FloatingPointError(f"{self.fault}; rolled back {ROLL_BACKS}×, and no sound weights could be copied")
         self.fault = None
         note_events(self, events)
-        checkpoint = write_checkpoint(self)
-        self.beginning = checkpoint_of(self) if checkpoint is None else None
-        if checkpoint is not None:
+        write_down = partial(self._write_down, checkpoint_of(self), self.rows())
+        if self.place.background is None:
+            write_down()
+        else:
+            self._untold = self.place.background.begin(write_down)
+
+    def _write_down(self, checkpoint: Snapshot, rows: Mapping[str, BoardRow]) -> None:
+        """Checkpoint, publish, tell, in this order: nobody copies or hears of what a crash could undo."""
+        is_written = write_checkpoint(self, checkpoint, rows)
+        self.beginning = None if is_written else checkpoint
+        if is_written:
             # Before others hear that it has decided: they may go on at once, and meet these policies.
-            leave_policies(self, {name: policy_of(checkpoint, name) for name in self.learner.species})
+            leave_policies(self, {name: policy_of(checkpoint, name) for name in rows})
         if self.evolution.is_synchronous:
-            publish_decision(self)
-        elif checkpoint is not None:
-            publish(self, checkpoint)
-        if checkpoint is not None:
+            publish_decision(self, rows)
+        elif is_written:
+            publish(self, checkpoint, rows)
+        if is_written:
             untold = (event for event in self.earlier_events if event.generation > self.told_generation)
-            self.place.tell(ReadyPassed(self.index, self.clocks, self.rows(), (*untold, *self.events)))
+            self.place.tell(ReadyPassed(self.index, self.clocks, rows, (*untold, *self.events)))
             self.told_generation = self.generation
 
     def slot(self, species: str) -> int:

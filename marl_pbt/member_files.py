@@ -12,6 +12,7 @@ from marl_pbt.policy_state import PolicyState
 from marl_pbt.protocols import Clocks, DivergedError, HyperparameterValue
 from marl_pbt.reports import CheckpointFailed, CheckpointWritten
 from marl_pbt.snapshot import Snapshot
+from marl_pbt.standings import BoardRow
 
 if TYPE_CHECKING:
     from marl_pbt.member import Member
@@ -43,24 +44,28 @@ def checkpoint_of(member: Member) -> Snapshot:
     return Snapshot(metadata, member.learner.get_state())
 
 
-def write_checkpoint(member: Member) -> Snapshot | None:
+def write_checkpoint(member: Member, checkpoint: Snapshot, rows: Mapping[str, BoardRow]) -> bool:
     """Write down a ready point, before anybody can copy what came to it.
 
+    Args:
+        member: Whose.
+        checkpoint: The member as it is there.
+        rows: Per species its standing.
+
     Returns:
-        The checkpoint; None where the disk would not have it: the supervisor is told, and the member goes on. What has
-        happened to it is told with its next ready point, whose checkpoint is tried again.
+        False where the disk would not have it: the supervisor is told, and the member goes on. What has happened to it
+        is told with its next ready point, whose checkpoint is tried again.
     """
-    scores = {name: member.row(name).newest for name in member.learner.species}
+    scores = {name: row.newest for name, row in rows.items()}
     best = {name: score.mean for name, score in scores.items() if score is not None and score.is_finite}
-    checkpoint = checkpoint_of(member)
     try:
         member.place.checkpoints.write(member.generation, checkpoint, best)
     except OSError as fault:
         tell_unwritten(member, fault)
-        return None
+        return False
     if member.is_waiting:
         member.place.tell(CheckpointWritten(member.index))  # else `ReadyPassed` says so
-    return checkpoint
+    return True
 
 
 def write_where_stopped(member: Member) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,33 +35,38 @@ def row_of(member: Member, species: str) -> BoardRow:
     return replace(row, snapshot_generation=member.generation) if row.newest is not None else row
 
 
-def publish(member: Member, at_ready: Snapshot | None) -> None:
+def publish(member: Member, at_ready: Snapshot | None, rows: Mapping[str, BoardRow]) -> None:
     """Put each species on the board; the snapshot first, so that a row never speaks of what is not there yet.
 
     Args:
         member: Whose.
         at_ready: The checkpoint of the latest ready point; None where there is none (any more).
+        rows: Per species its standing.
     """
-    for name in member.learner.species:
-        row = member.row(name)
+    for name, row in rows.items():
+        shown = row
         if row.can_be_donor and at_ready is None:
-            row = replace(row, snapshot_generation=-1)
+            shown = replace(row, snapshot_generation=-1)
         elif row.can_be_donor:
             assert at_ready is not None
             member.place.board.publish_snapshot(member.index, member.slot(name), encode(policy_of(at_ready, name)))
         reach("publish")
-        member.place.board.publish_row(member.index, member.slot(name), row.to_bytes())
+        member.place.board.publish_row(member.index, member.slot(name), shown.to_bytes())
     reach("published")
 
 
-def publish_decision(member: Member) -> None:
+def publish_decision(member: Member, rows: Mapping[str, BoardRow]) -> None:
     """Say that it has decided, in synchronous mode, and which hyperparameters are in force from here on.
 
     All else stays as it was shown, for those who still decide: its score, and the version that earned it, which they
     may copy whomever the member itself has copied since. A lineage means this version, too.
+
+    Args:
+        member: Whose.
+        rows: Per species its standing.
     """
-    for name in member.learner.species:
-        data, now = member.place.board.row(member.index, member.slot(name)), member.row(name)
+    for name, now in rows.items():
+        data = member.place.board.row(member.index, member.slot(name))
         shown = now if data is None else BoardRow.from_bytes(data)
         row = replace(shown, stage=now.stage, hyperparameters=now.hyperparameters)
         member.place.board.publish_row(member.index, member.slot(name), row.to_bytes())

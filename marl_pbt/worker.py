@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from marl_pbt.background import Background
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
 from marl_pbt.cross_play.arena import Arena
 from marl_pbt.cross_play.hall import Hall
@@ -23,14 +24,14 @@ from marl_pbt.imports import ensure_rooms_on_path, load_object
 from marl_pbt.meeting_point import MeetingPoint
 from marl_pbt.member import Member, Place
 from marl_pbt.protocols import Board, Interface, Learner, LearnerKind
-from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, Report, TaskDone, WorkerUp
+from marl_pbt.reports import MemberDone, MemberFailed, MemberStopped, MemberUp, WorkerUp
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import BoardShape, SharedBoard
 from marl_pbt.streams import stream_seed
 from marl_pbt.supervision.troubles import is_out_of_memory
 from marl_pbt.supervision.watched import WatchedSource, watched
 from marl_pbt.supervision.whereabouts import Whereabouts
-from marl_pbt.tasks import Task
+from marl_pbt.worker_pipe import Orders, Tell
 
 GLANCE_S = 0.05
 """Where all members wait for others: how often the worker looks whether these have come."""
@@ -102,85 +103,18 @@ class WorkerJob:
         arena = Arena(self.cross_play, self.learner.make, rules.episodes)
         return Hall(rules, watched(arena, seen, meet="matches"), RunDirectory(self.run))
 
+    def open_background(self, seen: Whereabouts) -> Background | None:
+        """Where ready points are written down while the worker's other members train."""
+        if self.evolution.is_synchronous or self.evolution.deterministic:
+            return None
+        return watched(Background(), seen, wait="writing a checkpoint")
+
     def open_meeting_point(self, board: Board) -> MeetingPoint | None:
         """Where the worker's members wait for others; None where nobody waits."""
         timeout_s = self.evolution.meeting_timeout_s
         if timeout_s is None:
             return None
         return MeetingPoint(board, self.board.members, len(self.board.snapshot_bytes), timeout_s)
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Write where you stand and end."""
-
-
-@dataclass(frozen=True)
-class End:
-    """Nothing is left to do."""
-
-
-Command: TypeAlias = Stop | End | Task
-
-
-class SupervisorGone(BaseException):
-    """The other end of the pipe is closed: nobody is left to work for. No `Exception`, which a member may raise."""
-
-
-def tell(pipe: Connection, report: Report) -> None:
-    """Send a report.
-
-    Raises:
-        SupervisorGone: There is nobody to take it.
-    """
-    try:
-        pipe.send(report)
-    except OSError:
-        raise SupervisorGone from None
-
-
-class Orders:
-    """The supervisor's commands, taken from the pipe as they come.
-
-    Args:
-        pipe: The worker's end.
-        seen: Of this worker.
-    """
-
-    def __init__(self, pipe: Connection, seen: Whereabouts) -> None:
-        self._pipe = pipe
-        self._seen = seen
-        self.must_stop = False
-        self.must_end = False
-        self._tasks: list[Task] = []
-
-    def look(self, patience_s: float | None = 0.0) -> None:
-        """Take in what has come; where nothing has, wait for something so long at most, for ever with None."""
-        while self._pipe.poll(patience_s):
-            try:
-                command: Command = self._pipe.recv()
-            except (OSError, EOFError):
-                raise SupervisorGone from None
-            patience_s = 0.0
-            if isinstance(command, Stop):
-                self.must_stop = True
-            elif isinstance(command, End):
-                self.must_end = True
-            else:
-                self._tasks.append(command)
-
-    def do_tasks(self) -> None:
-        """Do what was asked for; a task that fails says so and stops nobody."""
-        while self._tasks and not self.must_end:
-            self.look()
-            task = self._tasks.pop(0)
-            try:
-                run = self._seen.during("a task", task.run)
-                result: object = run(partial(WatchedSource.of, whereabouts=self._seen))
-            except Exception as fault:
-                logger.warning("%s failed: %s: %s", task.name, type(fault).__name__, fault, exc_info=True)
-                result = None
-            tell(self._pipe, TaskDone(task.name, result))
 
 
 @dataclass(frozen=True)
@@ -194,14 +128,17 @@ class Workplace:
         orders: From there.
         hall: Where they meet others' policies.
         seen: What the supervisor sees of the worker.
+        background: What is done there holds up nobody; None where members wait for each other anyway, or where the
+            moment at which the disk is done must not make a difference.
     """
 
     job: WorkerJob
     board: Board
-    tell: Callable[[Report], None]
+    tell: Tell
     orders: Orders
     hall: Hall | None
     seen: Whereabouts
+    background: Background | None
 
     def must_stop(self) -> bool:
         """Whether the supervisor wants everyone to stop."""
@@ -221,33 +158,35 @@ def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     seen = Whereabouts(whereabouts)
     job: WorkerJob = pipe.recv().watched(seen)
     board = SharedBoard(job.board, memory)
-    orders = Orders(pipe, seen)
+    tell = Tell(pipe)
+    orders = Orders(pipe, tell, seen)
     rest = seen.during("idle", orders.look)
-    tell(pipe, WorkerUp())
+    tell(WorkerUp())
     running: list[Member] = []
     hall, meeting_point = seen.during("building", job.open_hall)(seen), job.open_meeting_point(board)
-    workplace = Workplace(job, board, partial(tell, pipe), orders, hall, seen)
+    workplace = Workplace(job, board, tell, orders, hall, seen, job.open_background(seen))
     for index in job.members:
         build = partial(seen.during("building", build_member), workplace, index)
-        member = _guarded(build, index, 0, pipe)
+        member = _guarded(build, index, 0, tell)
         running.append(member)
-        tell(pipe, MemberUp(index, member.clocks, member.rows(), (*member.earlier_events, *member.events)))
+        tell(MemberUp(index, member.clocks, member.rows(), (*member.earlier_events, *member.events)))
     for member in [each for each in running if each.is_done]:
         running.remove(member)
-        tell(pipe, MemberDone(member.index))
+        tell(MemberDone(member.index))
     while running and not orders.must_stop:
         next_one = who_goes_on(running, meeting_point)
         if next_one is not None:
             live = seen.during("a ready point", next_one.live_one_interval)
-            passed = _guarded(live, next_one.index, next_one.generation, pipe)
+            passed = _guarded(live, next_one.index, next_one.generation, tell)
             if passed and next_one.is_done:
                 running.remove(next_one)
-                tell(pipe, MemberDone(next_one.index))
+                tell(MemberDone(next_one.index))
         rest(GLANCE_S if next_one is None else 0.0)
         if not orders.must_stop:
             orders.do_tasks()
     for member in running:
-        tell(pipe, MemberStopped(member.index))
+        _guarded(member.wait_until_told, member.index, member.generation, tell)
+        tell(MemberStopped(member.index))
     while not orders.must_end:
         rest(None)
         orders.do_tasks()
@@ -281,18 +220,26 @@ def build_member(workplace: Workplace, index: int) -> Member:
     )
     board = watched(workplace.board, seen, publish_row="publishing", publish_snapshot="publishing")
     checkpoints = watched(checkpoints, seen, write="writing a checkpoint")
-    place = Place(board, checkpoints, workplace.tell, workplace.must_stop, workplace.hall, index in job.joining)
+    place = Place(
+        board,
+        checkpoints,
+        workplace.tell,
+        workplace.must_stop,
+        hall=workplace.hall,
+        joins=index in job.joining,
+        background=workplace.background,
+    )
     member = Member(index, learner, job.evolution, place)
     member.start()
     return member
 
 
-def _guarded(act: Callable[[], Any], member: int, generation: int, pipe: Connection) -> Any:
+def _guarded(act: Callable[[], Any], member: int, generation: int, tell: Tell) -> Any:
     """Do it; where it raises, tell the supervisor which member it was, and end this worker."""
     try:
         return act()
     except Exception as fault:
         trace = traceback.format_exc()
         error = f"{type(fault).__name__}: {fault}".removesuffix(": ")
-        tell(pipe, MemberFailed(member, generation, error, trace, is_out_of_memory(fault)))
+        tell(MemberFailed(member, generation, error, trace, is_out_of_memory(fault)))
         raise SystemExit(1) from None

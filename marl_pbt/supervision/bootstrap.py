@@ -50,7 +50,8 @@ def start_worker(
     reach("start")
 
     from marl_pbt.logs import arm_worker_log
-    from marl_pbt.worker import SupervisorGone, run_worker
+    from marl_pbt.worker import run_worker
+    from marl_pbt.worker_pipe import SupervisorGone
 
     arm_worker_log(log_queue, name)
     with contextlib.suppress(SupervisorGone):

@@ -18,7 +18,8 @@ from marl_pbt.supervision.mailbox import Unreadable
 from marl_pbt.supervision.posts import Post
 from marl_pbt.supervision.worker_process import Berth, WorkerProcess
 from marl_pbt.tasks import Task
-from marl_pbt.worker import Command, End, WorkerJob
+from marl_pbt.worker import WorkerJob
+from marl_pbt.worker_pipe import Command, End
 
 END_TIMEOUT_S = 2.0
 """For those that have nothing left to do; they end within milliseconds."""

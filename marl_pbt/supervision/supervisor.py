@@ -39,7 +39,8 @@ from marl_pbt.supervision.trouble_book import TroubleBook
 from marl_pbt.supervision.trouble_files import TroubleFiles
 from marl_pbt.supervision.troubles import cause_of_end
 from marl_pbt.supervision.worker_process import spawn_context
-from marl_pbt.worker import Stop, WorkerJob
+from marl_pbt.worker import WorkerJob
+from marl_pbt.worker_pipe import Stop
 
 HASTE_S = 6.0
 """After a signal, for an update and a checkpoint; what is written and drawn at the end has to fit into ten seconds."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
@@ -52,7 +53,9 @@ class Sight:
 
 
 class Whereabouts:
-    """The words of one worker.
+    """The words of one worker, written by the thread that makes this.
+
+    What another thread of the worker does is not seen here: where the worker waits for it, that is.
 
     Args:
         memory: `allocate(context)`, made by the supervisor for one process; None: for nobody to see.
@@ -61,6 +64,7 @@ class Whereabouts:
     def __init__(self, memory: Any = None) -> None:
         self._words = memoryview(bytearray(8 * (1 + len(DOINGS))) if memory is None else memory).cast("B").cast("q")
         self._own = self._words.tolist()  # the writer's copy: to look at it is ten times faster
+        self._writer = threading.get_ident()
 
     @staticmethod
     def allocate(context: SpawnContext) -> Any:
@@ -72,11 +76,13 @@ class Whereabouts:
 
         Words of eight bytes are stored; nothing is locked, and nobody is told.
         """
-        words, own, number = self._words, self._own, DOINGS.index(doing)
+        words, own, number, writer = self._words, self._own, DOINGS.index(doing), self._writer
         count = 1 + number
 
         @functools.wraps(act)
         def noted(*args: P.args, **kwargs: P.kwargs) -> R:
+            if threading.get_ident() != writer:
+                return act(*args, **kwargs)
             before = own[0]
             words[0] = own[0] = number
             try:

@@ -21,7 +21,8 @@ from marl_pbt.supervision.bootstrap import start_worker
 from marl_pbt.supervision.mailbox import Mailbox, Unreadable
 from marl_pbt.supervision.signals import blocked_while_starting
 from marl_pbt.supervision.whereabouts import Whereabouts
-from marl_pbt.worker import Command, WorkerJob
+from marl_pbt.worker import WorkerJob
+from marl_pbt.worker_pipe import Command
 
 END_TIMEOUT_S = 5.0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from tests.marl_pbt.toy_learner import ToyKind
@@ -48,6 +49,7 @@ def mortal(settings, process):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
+    threading.setprofile(watch)  # of threads to come, too: ready points are written down in one
     return own
 
 

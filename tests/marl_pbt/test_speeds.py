@@ -10,7 +10,8 @@ from marl_pbt.lineage_store import read_lineage
 from marl_pbt.reports import IntervalBegun, MemberDone
 from marl_pbt.run_directory import RunDirectory
 from marl_pbt.shared_board import SharedBoard
-from marl_pbt.worker import End, LearnerSource, WorkerJob, run_worker
+from marl_pbt.worker import LearnerSource, WorkerJob, run_worker
+from marl_pbt.worker_pipe import End
 from tests.marl_pbt.command import toy_config
 from tests.marl_pbt.command_here import trained
 from tests.marl_pbt.toy_population import CONTEXT, NOISY, Population, evolution

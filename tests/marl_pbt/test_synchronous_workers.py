@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -18,52 +16,25 @@ from marl_pbt.lineage_store import read_lineage
 from marl_pbt.protocols import UserError
 from marl_pbt.reports import MemberDone, MemberStopped, ReadyPassed, UpdateDone
 from marl_pbt.run_directory import RunDirectory
-from marl_pbt.shared_board import BoardShape, SharedBoard
-from marl_pbt.standings import BoardRow
-from marl_pbt.worker import End, LearnerSource, Stop, WorkerJob, run_worker
+from marl_pbt.worker_pipe import Stop
 from tests.marl_pbt.command import count_ready, toy_config, train
 from tests.marl_pbt.command_here import trained
-from tests.marl_pbt.toy_learner import SPECIES, ToySettings
-from tests.marl_pbt.toy_population import NOISY, evolution
+from tests.marl_pbt.hosted_worker import HostedWorker
+from tests.marl_pbt.toy_population import evolution
 
 READY_POINTS = 4
 
 
-class HostedWorker:
-    """A worker in a thread of this process: the board can be looked at, and nothing else is there to wait for it."""
+def meeting_worker(folder: Path, timeout_s: float) -> HostedWorker:
+    """Members 0 and 2 of three: the other one never comes."""
+    return HostedWorker(folder, (0, 2), evolution(3, meeting_timeout_s=timeout_s, stop=3.0 * READY_POINTS))
 
-    def __init__(self, folder: Path, members: tuple[int, ...], population: int, timeout_s: float) -> None:
-        shape = BoardShape(population, (12 * ToySettings().parameters + 8,) * len(SPECIES))
-        memory = SharedBoard.allocate(shape, get_context("spawn"))
-        self.board = SharedBoard(shape, memory)
-        self.pipe, theirs = get_context("spawn").Pipe()
-        by = evolution(population, meeting_timeout_s=timeout_s, stop=3.0 * READY_POINTS)
-        learner = LearnerSource("tests.marl_pbt.toy_learner:kind", NOISY, None, 1)
-        self.pipe.send(WorkerJob(members, folder, learner, by, shape, Retention()))
-        self.thread = threading.Thread(target=run_worker, args=(theirs, memory), daemon=True)
-        self.thread.start()
 
-    def reports_until(self, kind: type, count: int) -> list[object]:
-        found: list[object] = []
-        while sum(isinstance(each, kind) for each in found) < count:
-            assert self.pipe.poll(20.0), "the worker says nothing any more"
-            found.append(self.pipe.recv())
-        return found
-
-    def wait_until_all_wait(self, members: tuple[int, ...]) -> None:
-        deadline = time.monotonic() + 20.0
-        while any(self.stage(member) != "waiting" for member in members):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-    def stage(self, member: int) -> str:
-        row = self.board.row(member, len(SPECIES) - 1)
-        return "" if row is None else BoardRow.from_bytes(row).stage
-
-    def end(self) -> None:
-        self.pipe.send(End())
-        self.thread.join(10.0)
-        assert not self.thread.is_alive()
+def wait_until_all_wait(worker: HostedWorker) -> None:
+    deadline = time.monotonic() + 20.0
+    while any(worker.row(member).stage != "waiting" for member in (0, 2)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +47,7 @@ def test_a_member_that_never_comes_is_left_out_after_the_timeout_and_the_others_
 ) -> None:
     """R30: none hangs; the timeout is waited for once, not at each meeting."""
     began = time.monotonic()
-    worker = HostedWorker(tmp_path, (0, 2), population=3, timeout_s=0.5)
+    worker = meeting_worker(tmp_path, timeout_s=0.5)
     reports = worker.reports_until(MemberDone, 2)
     took = time.monotonic() - began
     worker.end()
@@ -88,8 +59,8 @@ def test_a_member_that_never_comes_is_left_out_after_the_timeout_and_the_others_
 
 def test_stopped_while_all_wait_the_members_have_written_where_they_stand(tmp_path: Path) -> None:
     """D21: and nothing is lost."""
-    worker = HostedWorker(tmp_path, (0, 2), population=3, timeout_s=600.0)
-    worker.wait_until_all_wait((0, 2))
+    worker = meeting_worker(tmp_path, timeout_s=600.0)
+    wait_until_all_wait(worker)
     worker.pipe.send(Stop())
     reports = worker.reports_until(MemberStopped, 2)
     worker.end()
@@ -103,8 +74,8 @@ def test_stopped_while_all_wait_the_members_have_written_where_they_stand(tmp_pa
 
 def test_a_worker_whose_members_all_wait_rests(tmp_path: Path) -> None:
     """It looks at the board now and then, and costs next to nothing."""
-    worker = HostedWorker(tmp_path, (0, 2), population=3, timeout_s=600.0)
-    worker.wait_until_all_wait((0, 2))
+    worker = meeting_worker(tmp_path, timeout_s=600.0)
+    wait_until_all_wait(worker)
     cpu, wall = time.process_time(), time.monotonic()
     assert not worker.thread.join(0.5)
     share = (time.process_time() - cpu) / (time.monotonic() - wall)
