@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.predator_prey_grass.compiling import compiled, entry
 from envs.predator_prey_grass.layout import (
     ACTION,
     ACTIONS,
@@ -39,8 +40,6 @@ from envs.predator_prey_grass.layout import (
     World,
     X,
     Y,
-    compiled,
-    entry,
 )
 from envs.predator_prey_grass.step import draw, step_world, visible
 

@@ -1,4 +1,4 @@
-"""The worlds' data in memory: arrays, their places, and how functions over them are compiled.
+"""The worlds' data in memory: arrays, and their places.
 
 Structure of arrays, world first. The living of a species are compact in their first slots and stay in order of birth.
 `board` is what can be seen: per world the grid plus a margin as wide as the farthest sight, four channels per cell, in
@@ -8,12 +8,7 @@ are `(x + margin) * lines + y + margin` with `lines = height + 2 * margin`; `occ
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
-
-import numba
+from typing import Any, NamedTuple
 
 LIVES_ON, TERMINATED, TRUNCATED = 0, 1, 2
 EATEN, STARVED = 1, 2
@@ -29,11 +24,6 @@ FOUNDERS = 9  # in Scratch.finished_counts alone
 INITIAL, GROWN, DECAYED, LOST, PRESENT = range(5)
 ACTION, FATE, HEIR, SEEN, CRADLE, CHILDREN, FORTUNE = range(7)
 INITIAL_COUNT, DECAY, BIRTH_ENERGY = range(3)  # State.parameters
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-_SOURCES = [Path(__file__).with_name(name) for name in ("layout.py", "step.py", "kernel.py")]
-_DIGEST = zlib.crc32(b"".join(each.read_bytes() for each in _SOURCES))
 
 
 class State(NamedTuple):
@@ -129,19 +119,3 @@ class Table(NamedTuple):
     rounding: float
     brightest: float
     wall: float
-
-
-def compiled(function: Function) -> Function:
-    """Compile as part of the entry that calls it."""
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast(Function, numba.njit(error_model="numpy", **options)(function))
-
-
-def entry(function: Function) -> Function:
-    """Compile at the first call, or load what an earlier process compiled from the very same sources.
-
-    numba's cache notices a change in the file of an entry, not in the files of the functions it calls; so the name
-    under which it files the entry carries a digest of them all.
-    """
-    function.__qualname__ = f"{function.__name__}_{_DIGEST:08x}"
-    return cast(Function, numba.njit(cache=True, error_model="numpy")(function))

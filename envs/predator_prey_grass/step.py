@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.predator_prey_grass.compiling import compiled
 from envs.predator_prey_grass.layout import (
     ACTION,
     AGE_AT_DEATH,
@@ -41,7 +42,6 @@ from envs.predator_prey_grass.layout import (
     TRUNCATED,
     X,
     Y,
-    compiled,
 )
 
 

@@ -19,6 +19,8 @@ _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 logger = logging.getLogger(__name__)
 _NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _DIGEST = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+LOCK = f"kernels_{_DIGEST:08x}.lock"
+"""Beside what is kept of compiled kernels."""
 
 
 def inlined(function: Function) -> Function:
@@ -63,7 +65,7 @@ def _compile_alone(dispatcher: Any) -> None:
 
     def compile_locked(signature: Any) -> Any:
         folder = Path(dispatcher.stats.cache_path)
-        lock = FileLock(folder / f"kernels_{_DIGEST:08x}.lock")
+        lock = FileLock(folder / LOCK)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
