@@ -6,6 +6,7 @@ import compileall
 import contextlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import pytest
 # Before numpy and torch are imported: two test processes with two threads each are slower than with one.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# Where PYTHONDONTWRITEBYTECODE is set, each test process would rewrite the asserts of all tests anew: ten seconds.
+sys.dont_write_bytecode = False
 
 pytest.register_assert_rewrite("tests.contracts")
 
@@ -37,9 +41,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput"):
         return
     _before.update(_multiprocessing_files())
-    # Where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes would compile our sources anew.
+    # Nor is each of hundreds of processes that tests start to compile our sources.
     for room in ("marl_pbt", "envs", "agents", "tests"):
         compileall.compile_dir(session.config.rootpath / room, quiet=2)
+    is_whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_whole and not session.config.option.collectonly:
+        from tests.compiled_first import compile_all
+
+        compile_all(session.config.rootpath)
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,8 +19,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SOURCES = [Path(__file__).with_name(name) for name in ("compiling.py", "layout.py", "step.py", "kernel.py")]
 _DIGEST = zlib.crc32(b"".join(each.read_bytes() for each in _SOURCES))
-LOCK = f"kernels_{_DIGEST:08x}.lock"
-"""Beside what is kept of compiled kernels."""
 logger = logging.getLogger(__name__)
 
 
@@ -47,16 +45,16 @@ def entry(function: Function) -> Function:
 
 
 def _one_process_at_a_time(dispatcher: Any) -> None:
-    """Let the others wait, and find what one has compiled.
+    """Let the others that want the same kernel wait, and find what one has compiled.
 
-    Two processes that compile for different types at once would give their results the same file name, and one of them
+    Two processes that compile it for different types at once would give their results the same file name, and one
     would later run what was made for the other's types.
     """
     compile_for = dispatcher.compile
 
     def compile_locked(signature: Any) -> Any:
         folder = Path(dispatcher.stats.cache_path)
-        lock = FileLock(folder / LOCK)
+        lock = FileLock(folder / f"{dispatcher.py_func.__qualname__}.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()

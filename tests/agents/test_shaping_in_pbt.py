@@ -17,13 +17,13 @@ learner:
   make: agents.ppo:kind
   settings:
     n_steps: 16
-    net_arch: [8]
+    net_arch: [32, 32]
     reward_weight: {starved: -1.0}
     species: {predator: {reward_weight: {catch: 0.5}}}
 pbt:
   population: 3
   control: exploit_only
-  interval: 2500
+  interval: 1800
   quantile_bottom: 0.5
   quantile_top: 0.5
   min_gap: {standard_errors: 0}
@@ -33,7 +33,7 @@ pbt:
     predator: {reward_weight: {catch: {loguniform: [0.1, 10]}}}
     prey.reward_weight.eaten: {uniform: [-2, 0]}
     reward_weight.survive: {uniform: [-0.1, 0.1]}
-stop: {progress: 7_500}
+stop: {progress: 5_400}
 workers: 1
 deterministic: true
 films: {every_minutes: null}

@@ -34,5 +34,13 @@ class Outcome:
 
     def told(self) -> str:
         """One line."""
-        faults = "" if self.is_sound else f", exit code {self.exit_code}, lost {self.lost}, differing {self.differing}"
-        return f"{self.kills} kills, {'sound' if self.is_sound else 'NOT SOUND'}{faults}"
+        if self.is_sound:
+            return f"{self.kills} kills, sound"
+        faults = f"exit code {self.exit_code}, lost: {_some(self.lost)}, differing: {_some(self.differing)}"
+        return f"{self.kills} kills, NOT SOUND, {faults}"
+
+
+def _some(names: list[str]) -> str:
+    """The first few, and how many."""
+    few = ", ".join(names[:3])
+    return f"{few}, … ({len(names)})" if len(names) > 3 else few or "none"

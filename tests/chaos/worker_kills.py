@@ -25,6 +25,8 @@ POINTS = {
 }
 """Where a worker may die, and at the how many-th time at the latest."""
 EARLY = ("start", "build")
+BUILDING = {"publish": 2 * MEMBERS, "published": MEMBERS}
+"""How often a worker comes there while it builds its members, at the most."""
 READY_POINTS_PER_KILL = 0.6
 """Of each of eight members: two intervals and more lie between two deaths, so that there is something to cut in two."""
 
@@ -32,7 +34,7 @@ READY_POINTS_PER_KILL = 0.6
 def kills(number: int, seed: int) -> str:
     """Points at which workers die one after another, for `MARL_PBT_FAULT`.
 
-    Every third death is a late one: a member whose worker dies again and again before a ready point is given up, and
+    Every third worker dies late, with all its members built: whose worker dies again and again before is given up, and
     that is another test's matter.
     """
     rng = random.Random(seed)
@@ -42,7 +44,7 @@ def kills(number: int, seed: int) -> str:
         is_late = len(chosen) % 3 == 2
         if not (is_late and point in EARLY):
             count = rng.randint(-(-POINTS[point] // 2) if is_late else 1, POINTS[point])
-            chosen.append(f"{point}@worker_0:{count}:kill")
+            chosen.append(f"{point}@worker_0:{count + BUILDING.get(point, 0) * is_late}:kill")
     return ";".join(chosen)
 
 

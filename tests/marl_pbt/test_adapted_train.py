@@ -28,15 +28,15 @@ environment:
   num_worlds: 4
 learner:
   make: agents.ppo:kind
-  settings: {n_steps: 8, batch_size: 64, net_arch: [8]}
+  settings: {n_steps: 8, batch_size: 64, net_arch: [32, 32]}
 pbt:
   population: 2
-  interval: 400
+  interval: 200
   min_episodes: 2
   score_window: 4
   hyperparameters:
     learning_rate: {loguniform: [1.0e-4, 1.0e-2]}
-stop: {progress: 1200}
+stop: {progress: 400}
 workers: 1
 pictures: {every_minutes: null}
 films: {every_minutes: null}
@@ -62,7 +62,7 @@ def test_a_population_trains_is_judged_and_goes_on(tmp_path: Path, config: Path)
     card = decode((run / "best" / "prey.safetensors").read_bytes()).metadata["environment"]
     assert card["species"] == {"predator": ["fox_*"], "prey": ["hare_?", "hare_??"]}
 
-    code, out, err = trained("--resume", str(run), "--set", "stop.progress=1600")
+    code, out, err = trained("--resume", str(run), "--set", "stop.progress=600")
     assert (code, err) == (0, "")
     assert "begin a new episode" not in (run / "log.txt").read_text()
 

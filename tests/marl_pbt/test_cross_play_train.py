@@ -24,7 +24,7 @@ environment:
   num_worlds: 4
 learner:
   make: agents.ppo:kind
-  settings: {n_steps: 8, batch_size: 64, net_arch: [8]}
+  settings: {n_steps: 8, batch_size: 64, net_arch: [32, 32]}
 pbt:
   population: 3
   interval: 400
@@ -110,7 +110,10 @@ def test_a_run_leaves_its_matches_its_archive_its_pictures_and_goes_on(tmp_path:
             "pbt.fitness: must be own_pair with cow alone",
         ),
         (
-            [("agents.ppo:kind", "agents.scripted:random_kind"), ("{n_steps: 8, batch_size: 64, net_arch: [8]}", "{}")],
+            [
+                ("agents.ppo:kind", "agents.scripted:random_kind"),
+                ("{n_steps: 8, batch_size: 64, net_arch: [32, 32]}", "{}"),
+            ],
             "pbt.cross_play.guest_worlds: must be 0 with agents.scripted:random_kind, whose learners host no guests",
         ),
         (

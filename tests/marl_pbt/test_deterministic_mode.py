@@ -15,14 +15,14 @@ environment:
   num_worlds: 4
 learner:
   make: agents.ppo:kind
-  settings: {n_steps: 8, batch_size: 64, net_arch: [8]}
+  settings: {n_steps: 8, batch_size: 64, net_arch: [32, 32]}
 pbt:
   population: 3
   interval: 200
   fitness: cross_play
   cross_play: {opponents: 2, guest_worlds: 0.5}
   hyperparameters: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}
-stop: {progress: 1000}
+stop: {progress: 600}
 deterministic: true
 pictures: {every_minutes: null}
 films: {every_minutes: null}

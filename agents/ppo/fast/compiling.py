@@ -19,8 +19,6 @@ _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 logger = logging.getLogger(__name__)
 _NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _DIGEST = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
-LOCK = f"kernels_{_DIGEST:08x}.lock"
-"""Beside what is kept of compiled kernels."""
 
 
 def inlined(function: Function) -> Function:
@@ -57,15 +55,15 @@ def entry(function: Function) -> Function:
 
 
 def _compile_alone(dispatcher: Any) -> None:
-    """Let one process at a time compile or load, so that the others find what it has compiled.
+    """Let one process at a time compile or load a kernel, so that the others find what it has compiled.
 
-    Two that compile for different types at once would give their results the same file name.
+    Two that compile it for different types at once would give their results the same file name.
     """
     compile_for = dispatcher.compile
 
     def compile_locked(signature: Any) -> Any:
         folder = Path(dispatcher.stats.cache_path)
-        lock = FileLock(folder / LOCK)
+        lock = FileLock(folder / f"{dispatcher.py_func.__qualname__}.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
