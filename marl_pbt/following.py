@@ -187,7 +187,7 @@ def _experience(member: Member, species: str) -> Experience | None:
         return None
     others = others_of(member, species)
     gains = [*member.policies[species].gains, *(gain for row in others for gain in row.gains)]
-    return Experience(member.generation, gains, [row.hyperparameters for row in others if not row.is_retired])
+    return Experience(member.generation, gains, [row.in_force for row in others if not row.is_retired])
 
 
 def _others_as_one(member: Member, unit: Sequence[str]) -> list[BoardRow]:

@@ -56,10 +56,10 @@ def publish(member: Member, at_ready: Snapshot | None, rows: Mapping[str, BoardR
 
 
 def publish_decision(member: Member, rows: Mapping[str, BoardRow]) -> None:
-    """Say that it has decided, in synchronous mode, and which hyperparameters are in force from here on.
+    """Say that it has decided, in synchronous mode, and what it has chosen to train with.
 
-    All else stays as it was shown, for those who still decide: its score, and the version that earned it, which they
-    may copy whomever the member itself has copied since. A lineage means this version, too.
+    All else stays as it was shown, for those who still decide: its score, and the version that earned it with its
+    hyperparameters, which they may copy whomever the member itself has copied since. A lineage means this version, too.
 
     Args:
         member: Whose.
@@ -68,7 +68,7 @@ def publish_decision(member: Member, rows: Mapping[str, BoardRow]) -> None:
     for name, now in rows.items():
         data = member.place.board.row(member.index, member.slot(name))
         shown = now if data is None else BoardRow.from_bytes(data)
-        row = replace(shown, stage=now.stage, hyperparameters=now.hyperparameters)
+        row = replace(shown, stage=now.stage, chosen=now.hyperparameters)
         member.place.board.publish_row(member.index, member.slot(name), row.to_bytes())
 
 

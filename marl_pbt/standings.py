@@ -152,13 +152,15 @@ class BoardRow:
         history: Scores by generation, oldest first; a pending ready point has none.
         last_exploit: The generation at which it last copied; 0 for never.
         snapshot_generation: Which of its generations lies in the snapshot slot; −1 for none.
-        hyperparameters: In force from this ready point on.
+        hyperparameters: In force from this ready point on; of a row that still shows the version that earned the score
+            though its member has decided (see marl_pbt.publishing): that version's.
         parent: What it last copied.
         founder: The member with whose first weights its ancestry began.
         is_retired: True once the member has failed for good: it counts no more.
         gains: What its latest intervals brought, oldest first: for explorers that learn from all members.
         teacher: Whose hyperparameters it took with the parent's weights, where they were another's.
         stage: `waiting`: it shows its score, and has not decided yet.
+        chosen: Of such a row: what its member has decided to train with.
     """
 
     member: int
@@ -175,6 +177,12 @@ class BoardRow:
     gains: tuple[Gain, ...] = ()
     teacher: Source | None = None
     stage: Stage = "training"
+    chosen: Mapping[str, HyperparameterValue] | None = None
+
+    @property
+    def in_force(self) -> Mapping[str, HyperparameterValue]:
+        """What its member trains with now."""
+        return self.hyperparameters if self.chosen is None else self.chosen
 
     def score_at(self, generation: int) -> Score | None:
         """The score at a ready point, whatever policy the member held there; None where there is none."""

@@ -78,6 +78,21 @@ def test_an_interval_has_two_halves_between_which_the_member_shows_its_score_and
     assert board_row(population, 0).stage == "training"
 
 
+def test_who_has_decided_still_shows_the_values_that_earned_its_score_and_says_what_it_has_chosen(tmp_path):
+    """Who decides later may take its hyperparameters: those of the score, whoever was faster."""
+    population = Population(tmp_path, synchronous(2, Truncation(0.5, 0.5)), STEADY, levels=(0.0, 0.9))
+    population.live(0, 1)
+    shown = board_row(population, 0)
+    population.live(0)
+    row, now = board_row(population, 0), population[0].learner.get_hyperparameters("fox")
+    assert exploits(population)
+    assert row.hyperparameters == shown.hyperparameters != row.chosen
+    assert row.in_force == {name: now[name] for name in row.chosen}
+    assert shown.in_force == shown.hyperparameters
+    population.live(1, 0)
+    assert board_row(population, 0).chosen is None
+
+
 def test_everybody_is_compared_with_all_by_the_same_standings(tmp_path):
     population = Population(tmp_path, synchronous(5), NOISY)
     Workers(population, (0, 1, 2), (3, 4)).run_to(6)
