@@ -161,7 +161,7 @@ def is_left_over(path: Path) -> bool:
 def is_alive(pid: int) -> bool:
     """Whether there is another process of this number, as far as this one can see."""
     if pid == os.getpid():
-        return False  # it writes one file after the other: this one is of an earlier process of the same number
+        return False  # who sweeps a folder is who writes there: this one is of an earlier process of the same number
     if os.name == "nt":  # os.kill would end it
         return True
     try:

@@ -91,6 +91,11 @@ class Member:
         return not self.is_waiting and self.evolution.progress(self.clocks_at_ready) >= self.evolution.stop
 
     @property
+    def passed(self) -> int:
+        """Ready points that it has passed: the one that is still being written down is none of them."""
+        return self.generation - (self._untold is not None)
+
+    @property
     def halves(self) -> int:
         """Half intervals that it has behind it; see marl_pbt.meeting_point."""
         return halves_of(self.generation, self.is_waiting)
@@ -146,8 +151,8 @@ class Member:
     def wait_until_told(self) -> None:
         """Wait until the latest ready point is on the disk, published and told; whatever went wrong is raised here."""
         if self._untold is not None and self.place.background is not None:
-            untold, self._untold = self._untold, None
-            self.place.background.wait(untold)
+            self.place.background.wait(self._untold)
+            self._untold = None
 
     def _train_one_interval(self) -> bool:
         began = self.generation

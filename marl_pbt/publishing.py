@@ -41,17 +41,17 @@ def publish(member: Member, at_ready: Snapshot | None, rows: Mapping[str, BoardR
     Args:
         member: Whose.
         at_ready: The checkpoint of the latest ready point; None where there is none (any more).
-        rows: Per species its standing.
+        rows: Per species its standing, in the order of their slots.
     """
-    for name, row in rows.items():
+    for slot, (name, row) in enumerate(rows.items()):
         shown = row
         if row.can_be_donor and at_ready is None:
             shown = replace(row, snapshot_generation=-1)
         elif row.can_be_donor:
             assert at_ready is not None
-            member.place.board.publish_snapshot(member.index, member.slot(name), encode(policy_of(at_ready, name)))
+            member.place.board.publish_snapshot(member.index, slot, encode(policy_of(at_ready, name)))
         reach("publish")
-        member.place.board.publish_row(member.index, member.slot(name), shown.to_bytes())
+        member.place.board.publish_row(member.index, slot, shown.to_bytes())
     reach("published")
 
 
@@ -63,13 +63,13 @@ def publish_decision(member: Member, rows: Mapping[str, BoardRow]) -> None:
 
     Args:
         member: Whose.
-        rows: Per species its standing.
+        rows: Per species its standing, in the order of their slots.
     """
-    for name, now in rows.items():
-        data = member.place.board.row(member.index, member.slot(name))
+    for slot, now in enumerate(rows.values()):
+        data = member.place.board.row(member.index, slot)
         shown = now if data is None else BoardRow.from_bytes(data)
         row = replace(shown, stage=now.stage, chosen=now.hyperparameters)
-        member.place.board.publish_row(member.index, member.slot(name), row.to_bytes())
+        member.place.board.publish_row(member.index, slot, row.to_bytes())
 
 
 def _stage(member: Member) -> Stage:

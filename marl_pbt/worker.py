@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from marl_pbt.background import Background
 from marl_pbt.checkpoints import MemberCheckpoints, Retention
@@ -31,7 +31,7 @@ from marl_pbt.streams import stream_seed
 from marl_pbt.supervision.troubles import is_out_of_memory
 from marl_pbt.supervision.watched import WatchedSource, watched
 from marl_pbt.supervision.whereabouts import Whereabouts
-from marl_pbt.worker_pipe import Orders, Tell
+from marl_pbt.worker_pipe import Orders, Teller
 
 GLANCE_S = 0.05
 """Where all members wait for others: how often the worker looks whether these have come."""
@@ -77,6 +77,8 @@ class WorkerJob:
         retention: Which checkpoints are kept.
         cross_play: Where policies meet; None where training episodes make the scores.
         joining: Members that the run had not before: each begins as a copy of a good one.
+        is_careful: Something befell the worker before this one; if it was a ready point that could not be written down,
+            it is to be seen whose. So each member's first one is written down in the member's own turn.
     """
 
     members: tuple[int, ...]
@@ -87,6 +89,7 @@ class WorkerJob:
     retention: Retention
     cross_play: EnvironmentSource | None = None
     joining: frozenset[int] = frozenset()
+    is_careful: bool = False
 
     def watched(self, seen: Whereabouts) -> WorkerJob:
         """The same job, in environments whose steps are seen."""
@@ -107,7 +110,7 @@ class WorkerJob:
         """Where ready points are written down while the worker's other members train."""
         if self.evolution.is_synchronous or self.evolution.deterministic:
             return None
-        return watched(Background(), seen, wait="writing a checkpoint")
+        return watched(Background(), seen, begin="writing a checkpoint", wait="writing a checkpoint")
 
     def open_meeting_point(self, board: Board) -> MeetingPoint | None:
         """Where the worker's members wait for others; None where nobody waits."""
@@ -134,7 +137,7 @@ class Workplace:
 
     job: WorkerJob
     board: Board
-    tell: Tell
+    tell: Teller
     orders: Orders
     hall: Hall | None
     seen: Whereabouts
@@ -158,7 +161,7 @@ def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     seen = Whereabouts(whereabouts)
     job: WorkerJob = pipe.recv().watched(seen)
     board = SharedBoard(job.board, memory)
-    tell = Tell(pipe)
+    tell = Teller(pipe)
     orders = Orders(pipe, tell, seen)
     rest = seen.during("idle", orders.look)
     tell(WorkerUp())
@@ -173,23 +176,38 @@ def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     for member in [each for each in running if each.is_done]:
         running.remove(member)
         tell(MemberDone(member.index))
+    unproven = {member.index for member in running} if job.is_careful else set()
     while running and not orders.must_stop:
         next_one = who_goes_on(running, meeting_point)
         if next_one is not None:
+            next_one.place.background = None if unproven else workplace.background
             live = seen.during("a ready point", next_one.live_one_interval)
-            passed = _guarded(live, next_one.index, next_one.generation, tell)
+            passed = _guarded(live, next_one.index, next_one.passed, tell)
+            unproven.discard(next_one.index)
             if passed and next_one.is_done:
                 running.remove(next_one)
                 tell(MemberDone(next_one.index))
         rest(GLANCE_S if next_one is None else 0.0)
         if not orders.must_stop:
             orders.do_tasks()
-    for member in running:
-        _guarded(member.wait_until_told, member.index, member.generation, tell)
-        tell(MemberStopped(member.index))
+    seen.during("a ready point", stop)(running, tell)
     while not orders.must_end:
         rest(None)
         orders.do_tasks()
+
+
+def stop(members: list[Member], tell: Teller) -> None:
+    """Let all say that they have stopped; who cannot says so last, for that ends the worker."""
+    faults: list[tuple[Member, Exception]] = []
+    for member in members:
+        try:
+            member.wait_until_told()
+        except Exception as fault:
+            faults.append((member, fault))
+        else:
+            tell(MemberStopped(member.index))
+    for member, reason in faults:
+        _end_with(reason, member.index, member.passed, tell)
 
 
 def who_goes_on(members: list[Member], meeting_point: MeetingPoint | None) -> Member | None:
@@ -227,19 +245,21 @@ def build_member(workplace: Workplace, index: int) -> Member:
         workplace.must_stop,
         hall=workplace.hall,
         joins=index in job.joining,
-        background=workplace.background,
     )
     member = Member(index, learner, job.evolution, place)
     member.start()
     return member
 
 
-def _guarded(act: Callable[[], Any], member: int, generation: int, tell: Tell) -> Any:
+def _guarded(act: Callable[[], Any], member: int, generation: int, tell: Teller) -> Any:
     """Do it; where it raises, tell the supervisor which member it was, and end this worker."""
     try:
         return act()
     except Exception as fault:
-        trace = traceback.format_exc()
-        error = f"{type(fault).__name__}: {fault}".removesuffix(": ")
-        tell(MemberFailed(member, generation, error, trace, is_out_of_memory(fault)))
-        raise SystemExit(1) from None
+        _end_with(fault, member, generation, tell)
+
+
+def _end_with(fault: Exception, member: int, generation: int, tell: Teller) -> NoReturn:
+    error = f"{type(fault).__name__}: {fault}".removesuffix(": ")
+    tell(MemberFailed(member, generation, error, "".join(traceback.format_exception(fault)), is_out_of_memory(fault)))
+    raise SystemExit(1) from None

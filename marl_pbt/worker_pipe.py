@@ -34,7 +34,7 @@ class SupervisorGone(BaseException):
     """The other end of the pipe is closed: nobody is left to work for. No `Exception`, which a member may raise."""
 
 
-class Tell:
+class Teller:
     """Sends reports, whole, from any thread of the worker.
 
     Args:
@@ -67,7 +67,7 @@ class Orders:
         seen: Of this worker.
     """
 
-    def __init__(self, pipe: Connection, tell: Tell, seen: Whereabouts) -> None:
+    def __init__(self, pipe: Connection, tell: Teller, seen: Whereabouts) -> None:
         self._pipe = pipe
         self._tell = tell
         self._seen = seen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,11 @@ DTYPES = ("bytes", "floats")
 
 
 def compile_all(root: Path) -> None:
-    """All of them, in processes of their own.
-
-    Raises:
-        subprocess.CalledProcessError: One of them failed.
-    """
+    """All of them, in processes of their own; the tests that need a kernel tell what is wrong with it."""
     commands = [[sys.executable, "-m", "tests.compiled_first", dtype] for dtype in DTYPES]
-    for process in [subprocess.Popen(command, cwd=root) for command in commands]:
-        if process.wait():
-            raise subprocess.CalledProcessError(process.returncode, process.args)
+    codes = [process.wait() for process in [subprocess.Popen(command, cwd=root) for command in commands]]
+    if any(codes):
+        warnings.warn("kernels could not be compiled before the tests", stacklevel=2)
 
 
 def compile_for(dtype: str) -> None:

@@ -19,6 +19,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SOURCES = [Path(__file__).with_name(name) for name in ("compiling.py", "layout.py", "step.py", "kernel.py")]
 _DIGEST = zlib.crc32(b"".join(each.read_bytes() for each in _SOURCES))
+PATIENCE_S = 600.0
+"""For another process that compiles the same kernel; it takes it half a minute."""
 logger = logging.getLogger(__name__)
 
 
@@ -57,8 +59,8 @@ def _one_process_at_a_time(dispatcher: Any) -> None:
         lock = FileLock(folder / f"{dispatcher.py_func.__qualname__}.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError:  # nothing can be written there, so nothing can be spoilt
+            lock.acquire(timeout=PATIENCE_S)
+        except (OSError, NotImplementedError):  # read-only, without locks, or held by a process that stands still
             return compile_for(signature)
         try:
             return compile_for(signature)

@@ -59,12 +59,14 @@ class Crew:
         """
         refused: list[tuple[Post, str]] = []
         for post in self.posts:
-            members = tuple(member.index for member in post.unsettled(self._state))
+            unsettled = post.unsettled(self._state)
+            members = tuple(member.index for member in unsettled)
             if post.worker is None and members and time.monotonic() >= post.restart_at:
                 self._started += 1
                 berth = Berth(post.index, self._memory, self._log, f"{self._mark}/{self._started}")
                 try:
-                    post.take_up(WorkerProcess(berth, replace(self._job, members=members)))
+                    is_careful = any(member.troubles for member in unsettled)
+                    post.take_up(WorkerProcess(berth, replace(self._job, members=members, is_careful=is_careful)))
                 except (OSError, RuntimeError) as fault:
                     refused.append((post, str(fault)))  # not the exception, which holds what was opened
         return refused

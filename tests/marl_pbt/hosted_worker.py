@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from marl_pbt.checkpoints import Retention
 from marl_pbt.evolution import Evolution
@@ -16,6 +19,11 @@ from tests.marl_pbt.toy_learner import SPECIES, ToySettings
 from tests.marl_pbt.toy_population import NOISY
 
 
+def run_to_exit(pipe: Connection, memory: Any) -> None:
+    with contextlib.suppress(SystemExit):  # which ends a process and no thread
+        run_worker(pipe, memory)
+
+
 class HostedWorker:
     """Begins at once.
 
@@ -23,16 +31,17 @@ class HostedWorker:
         folder: The run's.
         members: Whom it hosts.
         by: What PBT does.
+        is_careful: As after a death.
     """
 
-    def __init__(self, folder: Path, members: tuple[int, ...], by: Evolution) -> None:
+    def __init__(self, folder: Path, members: tuple[int, ...], by: Evolution, is_careful: bool = False) -> None:
         shape = BoardShape(by.rules.population, (12 * ToySettings().parameters + 8,) * len(SPECIES))
         memory = SharedBoard.allocate(shape, get_context("spawn"))
         self.board = SharedBoard(shape, memory)
         self.pipe, theirs = get_context("spawn").Pipe()
         learner = LearnerSource("tests.marl_pbt.toy_learner:kind", NOISY, None, 1)
-        self.pipe.send(WorkerJob(members, folder, learner, by, shape, Retention()))
-        self.thread = threading.Thread(target=run_worker, args=(theirs, memory), daemon=True)
+        self.pipe.send(WorkerJob(members, folder, learner, by, shape, Retention(), is_careful=is_careful))
+        self.thread = threading.Thread(target=run_to_exit, args=(theirs, memory), daemon=True)
         self.thread.start()
 
     def reports_until(self, kind: type, count: int, member: int | None = None) -> list[object]:

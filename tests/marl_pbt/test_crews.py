@@ -54,10 +54,10 @@ MISSING = {
 }
 
 
-def crew_of(workers: int, folder: Path, log: RunLog) -> Crew:
+def crew_of(workers: int, folder: Path, log: RunLog, state: RunState | None = None) -> Crew:
     shape = BoardShape(workers, (64,))
     job = WorkerJob((), folder, LearnerSource("no:where", {}, None, 1), evolution(1), shape, Retention())
-    return Crew(job, workers, SharedBoard.allocate(shape, CONTEXT), log, RunState(workers, 0.0))
+    return Crew(job, workers, SharedBoard.allocate(shape, CONTEXT), log, state or RunState(workers, 0.0))
 
 
 @pytest.fixture
@@ -105,6 +105,29 @@ def test_a_worker_that_cannot_be_started_is_told_and_holds_nothing(
         gc.collect()
         time.sleep(0.01)
     assert held() <= before
+
+
+def test_a_worker_that_replaces_one_that_died_is_to_be_careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its members have passed ready points: see marl_pbt.worker.WorkerJob."""
+    log, state, jobs = RunLog(tmp_path / "log.txt", lambda line: None), RunState(2, 0.0), []
+
+    class Refused:
+        def __init__(self, berth: object, job: WorkerJob) -> None:
+            jobs.append(job)
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("marl_pbt.supervision.crew.WorkerProcess", Refused)
+    crew = crew_of(2, tmp_path, log, state)
+    crew.start_due()
+    state.members[1].troubles["death"] += 1
+    crew.start_due()
+    log.close()
+    assert [(job.members, job.is_careful) for job in jobs] == [
+        ((0,), False),
+        ((1,), False),
+        ((0,), False),
+        ((1,), True),
+    ]
 
 
 def test_a_run_whose_worker_cannot_be_started_at_first_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # Sums may be reordered and products contracted; never may it be assumed that numbers are finite ("nnan", "ninf"):
 # a NaN in the loss must be noticed.
 _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
+PATIENCE_S = 600.0
+"""For another process that compiles the same kernel; it takes it half a minute."""
 logger = logging.getLogger(__name__)
 _NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _DIGEST = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
@@ -50,11 +52,11 @@ def entry(function: Function) -> Function:
     except RuntimeError as fault:  # numba found no folder for its cache
         logger.warning("kernels are compiled anew in every process: %s", fault)
         return cast(Function, numba.njit(**options)(function))
-    _compile_alone(dispatcher)
+    _one_process_at_a_time(dispatcher)
     return cast(Function, dispatcher)
 
 
-def _compile_alone(dispatcher: Any) -> None:
+def _one_process_at_a_time(dispatcher: Any) -> None:
     """Let one process at a time compile or load a kernel, so that the others find what it has compiled.
 
     Two that compile it for different types at once would give their results the same file name.
@@ -66,8 +68,8 @@ def _compile_alone(dispatcher: Any) -> None:
         lock = FileLock(folder / f"{dispatcher.py_func.__qualname__}.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError:  # nothing can be written there, so nothing can be spoilt
+            lock.acquire(timeout=PATIENCE_S)
+        except (OSError, NotImplementedError):  # read-only, without locks, or held by a process that stands still
             return compile_for(signature)
         try:
             return compile_for(signature)
