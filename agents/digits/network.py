@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from agents.quick_start import spare_compiler, step_without_compiler
 from agents.widening import Dense
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Network:
             for index, layer in enumerate(layers)
             for name, array in (("weight", layer.weight), ("bias", layer.bias))
         }
+        spare_compiler()
         self._optimizer = torch.optim.AdamW(self._parameters.values())
+        step_without_compiler(self._optimizer)
 
     def layers(self) -> list[Dense]:
         """As they are now, as copies."""

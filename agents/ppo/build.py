@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger
 from agents.ppo.buffer import RaggedRolloutBuffer
 from agents.ppo.fast.ppo import FastPPO
 from agents.ppo.policy import DiscretePolicy, policy_kwargs
-from agents.ppo.quick_start import spare_compiler
+from agents.quick_start import spare_compiler, step_without_compiler
 
 if TYPE_CHECKING:
     import gymnasium
@@ -63,4 +63,5 @@ def build_ppo(
         warnings.filterwarnings("ignore", message="You are trying to run PPO on the GPU")
         torch.manual_seed(weight_seed)
         model._setup_model()
+    step_without_compiler(model.policy.optimizer)
     return model
