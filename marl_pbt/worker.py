@@ -107,7 +107,11 @@ class WorkerJob:
         return Hall(rules, watched(arena, seen, meet="matches"), RunDirectory(self.run))
 
     def open_background(self, seen: Whereabouts) -> Background | None:
-        """Where ready points are written down while the worker's other members train."""
+        """Where ready points are written down while the worker's other members train.
+
+        None where members wait for each other anyway, or where the moment at which the disk is done must not make a
+        difference.
+        """
         if self.evolution.is_synchronous or self.evolution.deterministic:
             return None
         return watched(Background(), seen, begin="writing a checkpoint", wait="writing a checkpoint")
@@ -131,8 +135,6 @@ class Workplace:
         orders: From there.
         hall: Where they meet others' policies.
         seen: What the supervisor sees of the worker.
-        background: What is done there holds up nobody; None where members wait for each other anyway, or where the
-            moment at which the disk is done must not make a difference.
     """
 
     job: WorkerJob
@@ -141,7 +143,6 @@ class Workplace:
     orders: Orders
     hall: Hall | None
     seen: Whereabouts
-    background: Background | None
 
     def must_stop(self) -> bool:
         """Whether the supervisor wants everyone to stop."""
@@ -166,8 +167,8 @@ def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     rest = seen.during("idle", orders.look)
     tell(WorkerUp())
     running: list[Member] = []
-    hall, meeting_point = seen.during("building", job.open_hall)(seen), job.open_meeting_point(board)
-    workplace = Workplace(job, board, tell, orders, hall, seen, job.open_background(seen))
+    hall = seen.during("building", job.open_hall)(seen)
+    workplace = Workplace(job, board, tell, orders, hall, seen)
     for index in job.members:
         build = partial(seen.during("building", build_member), workplace, index)
         member = _guarded(build, index, 0, tell)
@@ -176,24 +177,32 @@ def run_worker(pipe: Connection, memory: Any, whereabouts: Any = None) -> None:
     for member in [each for each in running if each.is_done]:
         running.remove(member)
         tell(MemberDone(member.index))
-    unproven = {member.index for member in running} if job.is_careful else set()
-    while running and not orders.must_stop:
-        next_one = who_goes_on(running, meeting_point)
-        if next_one is not None:
-            next_one.place.background = None if unproven else workplace.background
-            live = seen.during("a ready point", next_one.live_one_interval)
-            passed = _guarded(live, next_one.index, next_one.passed, tell)
-            unproven.discard(next_one.index)
-            if passed and next_one.is_done:
-                running.remove(next_one)
-                tell(MemberDone(next_one.index))
-        rest(GLANCE_S if next_one is None else 0.0)
-        if not orders.must_stop:
-            orders.do_tasks()
+    take_turns(running, workplace)
     seen.during("a ready point", stop)(running, tell)
     while not orders.must_end:
         rest(None)
         orders.do_tasks()
+
+
+def take_turns(running: list[Member], workplace: Workplace) -> None:
+    """Let members live an interval each, until all are done or the supervisor wants them to stop; the done leave."""
+    job, orders, seen, tell = workplace.job, workplace.orders, workplace.seen, workplace.tell
+    rest = seen.during("idle", orders.look)
+    background, meeting_point = job.open_background(seen), job.open_meeting_point(workplace.board)
+    unproven = {member.index for member in running} if job.is_careful else set()
+    while running and not orders.must_stop:
+        member = who_goes_on(running, meeting_point)
+        if member is not None:
+            member.place.background = None if unproven else background
+            live = seen.during("a ready point", member.live_one_interval)
+            has_passed = _guarded(live, member.index, member.passed, tell)
+            unproven.discard(member.index)
+            if has_passed and member.is_done:
+                running.remove(member)
+                tell(MemberDone(member.index))
+        rest(GLANCE_S if member is None else 0.0)
+        if not orders.must_stop:
+            orders.do_tasks()
 
 
 def stop(members: list[Member], tell: Teller) -> None:
