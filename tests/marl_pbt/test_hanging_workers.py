@@ -18,7 +18,8 @@ from tests.marl_pbt.stepping_learner import herd_config
 
 KINDS = {"sleep": "hang", "busy_loop": "spin", "c_code_that_holds_the_gil": "hold", "stopped_process": "stop"}
 """Each happens to one worker, and so to one member, of the same run."""
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.5
+"""Imports have five times as much, and on a starved machine four workers at once take three seconds for them."""
 
 
 def ready_points(run: Path, member: int) -> list[float]:
@@ -89,7 +90,8 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tupl
     """
     folder = tmp_path_factory.mktemp("disturbed")
     run, outages = folder / "a", []
-    config = herd_config(folder, hang_timeout_s=0.8, population=2, stop=100_000, settings="{update_seconds: 0.002}")
+    settings = "{update_seconds: 0.002}"
+    config = herd_config(folder, hang_timeout_s=TIMEOUT_S, population=2, stop=100_000, settings=settings)
     with train(str(config), "--runs-dir", str(folder), "--name", "a") as command:
         command.wait_until(lambda: min(len(ready_points(run, member)) for member in (0, 1)) >= 3)
         for kills in (1, 2):
