@@ -215,7 +215,8 @@ def stop(members: list[Member], tell: Teller) -> None:
             faults.append((member, fault))
         else:
             tell(MemberStopped(member.index))
-    for member, reason in faults:
+    if faults:
+        member, reason = faults[0]
         _end_with(reason, member.index, member.passed, tell)
 
 
@@ -247,14 +248,7 @@ def build_member(workplace: Workplace, index: int) -> Member:
     )
     board = watched(workplace.board, seen, publish_row="publishing", publish_snapshot="publishing")
     checkpoints = watched(checkpoints, seen, write="writing a checkpoint")
-    place = Place(
-        board,
-        checkpoints,
-        workplace.tell,
-        workplace.must_stop,
-        hall=workplace.hall,
-        joins=index in job.joining,
-    )
+    place = Place(board, checkpoints, workplace.tell, workplace.must_stop, workplace.hall, index in job.joining)
     member = Member(index, learner, job.evolution, place)
     member.start()
     return member

@@ -6,10 +6,7 @@ longer than one. Where an earlier process has compiled them they are loaded in a
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import warnings
-from pathlib import Path
 
 import numpy as np
 from gymnasium import spaces
@@ -18,16 +15,6 @@ from agents.ppo import kind
 from envs.predator_prey_grass import parallel_env
 from marl_pbt.environments import interface_of
 from marl_pbt.protocols import Interface
-
-DTYPES = ("bytes", "floats")
-
-
-def compile_all(root: Path) -> None:
-    """All of them, in processes of their own; the tests that need a kernel tell what is wrong with it."""
-    commands = [[sys.executable, "-m", "tests.compiled_first", dtype] for dtype in DTYPES]
-    codes = [process.wait() for process in [subprocess.Popen(command, cwd=root) for command in commands]]
-    if any(codes):
-        warnings.warn("kernels could not be compiled before the tests", stacklevel=2)
 
 
 def compile_for(dtype: str) -> None:

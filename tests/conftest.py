@@ -6,6 +6,7 @@ import compileall
 import contextlib
 import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,9 +47,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         compileall.compile_dir(session.config.rootpath / room, quiet=2)
     is_whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if is_whole and not session.config.option.collectonly:
-        from tests.compiled_first import compile_all
+        _compile_kernels(session.config.rootpath)
 
-        compile_all(session.config.rootpath)
+
+def _compile_kernels(root: Path) -> None:
+    """In processes of their own, at once; where one fails, the tests that need a kernel tell what is wrong with it."""
+    commands = [[sys.executable, "-m", "tests.compiled_first", dtype] for dtype in ("bytes", "floats")]
+    for process in [subprocess.Popen(command, cwd=root) for command in commands]:
+        process.wait()
 
 
 @pytest.hookimpl(trylast=True)

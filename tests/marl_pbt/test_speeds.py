@@ -1,20 +1,15 @@
 """Members of unequal speed in real workers: those that share one, and those that do not."""
 
 import json
-import multiprocessing
 import os
-import threading
 
-from marl_pbt.checkpoints import Retention
 from marl_pbt.lineage_store import read_lineage
 from marl_pbt.reports import IntervalBegun, MemberDone
 from marl_pbt.run_directory import RunDirectory
-from marl_pbt.shared_board import SharedBoard
-from marl_pbt.worker import LearnerSource, WorkerJob, run_worker
-from marl_pbt.worker_pipe import End
 from tests.marl_pbt.command import toy_config
 from tests.marl_pbt.command_here import trained
-from tests.marl_pbt.toy_population import CONTEXT, NOISY, Population, evolution
+from tests.marl_pbt.hosted_worker import HostedWorker
+from tests.marl_pbt.toy_population import NOISY, Population, evolution
 
 
 def test_the_member_that_is_most_behind_runs_next_in_the_worker_that_it_shares(tmp_path, monkeypatch):
@@ -24,19 +19,9 @@ def test_the_member_that_is_most_behind_runs_next_in_the_worker_that_it_shares(t
     run = RunDirectory(tmp_path / "run")
     population = Population(run.members, by, NOISY)
     population.live(0, 0, 0, 2)
-    ours, theirs = multiprocessing.Pipe()
-    source = LearnerSource("tests.marl_pbt.toy_learner:kind", NOISY, None, 1)
-    ours.send(WorkerJob((0, 1, 2), run.root, source, by, population.board.shape, Retention()))
-    memory = SharedBoard.allocate(population.board.shape, CONTEXT)
-    worker = threading.Thread(target=run_worker, args=(theirs, memory), daemon=True)
-    worker.start()
-    reports = []
-    while sum(isinstance(report, MemberDone) for report in reports) < 3:
-        assert ours.poll(20.0), "the worker says nothing any more"
-        reports.append(ours.recv())
-    ours.send(End())
-    worker.join(10.0)
-    assert not worker.is_alive()
+    worker = HostedWorker(run.root, (0, 1, 2), by)
+    reports = worker.reports_until(MemberDone, 3)
+    worker.end()
     begun = [report.member for report in reports if isinstance(report, IntervalBegun)]
     assert begun == [1, 1, 2, 1, 2, 0, 1, 2]
 
